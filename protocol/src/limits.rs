@@ -1,0 +1,42 @@
+//! Every bound with its unit and its reason.
+
+/// People in one enrolment batch: the proof's composites then fit a few milliseconds, the message 300 KiB.
+pub const BATCH_PEOPLE_MAX: usize = 8_192;
+
+/// Counts of batches and announcements are rounded up to a multiple of this, so that they tell no exact size.
+pub const COUNT_STEP: u64 = 256;
+
+/// Bytes of one framed message: a full batch and its signed entry, with room to spare.
+pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of one log entry: C2SP tlog-tiles bundles carry a 16-bit length.
+pub const ENTRY_BYTES_MAX: usize = 65_535;
+
+/// Log entries in one message: with entries of usual size the message stays far below its bound.
+pub const ENTRIES_PER_MESSAGE_MAX: usize = 512;
+
+/// Bytes of entries in one message; one more entry still fits below `MESSAGE_BYTES_MAX`.
+pub const ENTRIES_BYTES_PER_MESSAGE_MAX: usize = 512 << 10;
+
+/// Items of one announced file: handles, rows and tags are counted in 32 bits, the top bit of a row is a mark.
+pub const FILE_ITEMS_MAX: u64 = (1 << 31) - 1;
+
+/// Bytes of one announced file: `FILE_ITEMS_MAX` records of 16 bytes and the header.
+pub const FILE_BYTES_MAX: u64 = FILE_ITEMS_MAX * 16 + 4_096;
+
+/// Members of a federation.
+pub const MEMBERS_MAX: usize = 1_024;
+
+/// Channels and matters of a policy, each: their numbers are u16 on the wire, decisions name rules in one byte.
+pub const POLICY_ITEMS_MAX: usize = 1_024;
+
+/// Rules of one ruleset: a decision is one byte, 255 says deferred.
+pub const RULES_MAX: usize = 255;
+
+/// A cap above this would make the table of lowest vectors large and the bits tell much.
+pub const CAP_MAX: u32 = 16;
+
+/// Rounds the members of a batch or an announcement up, see [`COUNT_STEP`].
+pub const fn round_up_count(count: u64) -> u64 {
+    count.div_ceil(COUNT_STEP) * COUNT_STEP
+}
