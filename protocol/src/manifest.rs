@@ -1,0 +1,203 @@
+//! The federation manifest, usable only as verified: signed by the authority, and in agreement with the policy.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use crate::{
+    envelope::{EnvelopeError, Signed, Unverified},
+    hexes::{Digest, sha256},
+    limits::round_up_count,
+    party::{MemberNumber, Party, Role},
+    policy::Policy,
+    statement::{FederationManifest, OwnerLimits, RoleKey, Statement},
+};
+
+/// A federation whose manifest and policy were checked against each other.
+#[derive(Clone, Debug)]
+pub struct Federation {
+    hash: Digest,
+    signed: Signed,
+    manifest: FederationManifest,
+    policy: Arc<Policy>,
+}
+
+impl Federation {
+    /// Verifies a federation manifest under the authority's key, for a policy.
+    ///
+    /// # Errors
+    /// [`FederationError`]; whoever reads a manifest refuses what section 1 of the protocol says is refused.
+    pub fn verify(line: &[u8], authority: &[u8; 32], policy: Arc<Policy>) -> Result<Federation, FederationError> {
+        let signed = Unverified::read(line)?.verify(authority)?;
+        let Statement::FederationManifest(manifest) = signed.body().statement.clone() else {
+            return Err(FederationError::NotAManifest);
+        };
+        check(&manifest, &policy)?;
+        let hash = sha256(&signed.body().canonical()?);
+        Ok(Federation { hash, signed, manifest, policy })
+    }
+
+    /// SHA-256 of the manifest's canonical body.
+    pub fn hash(&self) -> Digest {
+        self.hash
+    }
+
+    /// The signed manifest.
+    pub fn signed(&self) -> &Signed {
+        &self.signed
+    }
+
+    /// The manifest.
+    pub fn manifest(&self) -> &FederationManifest {
+        &self.manifest
+    }
+
+    /// The policy that the manifest names.
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
+    /// The identity key of a role of a member.
+    pub fn key(&self, party: Party) -> Option<[u8; 32]> {
+        self.role_key(party).map(|role| role.key.0)
+    }
+
+    /// Where a server listens, `host:port`.
+    pub fn address(&self, party: Party) -> Option<&str> {
+        self.role_key(party).map(|role| role.address.as_str()).filter(|address| !address.is_empty())
+    }
+
+    /// The party with this id and role.
+    pub fn party(&self, id: &str, role: Role) -> Option<Party> {
+        let party = Party { member: self.policy.member_number(id)?, role };
+        self.role_key(party).map(|_| party)
+    }
+
+    /// `civil_affairs/node`, for messages.
+    pub fn party_name(&self, party: Party) -> String {
+        format!("{}/{}", self.policy.member_id(party.member), party.role.name())
+    }
+
+    /// Every role of every member, in the manifest's order.
+    pub fn parties(&self) -> impl Iterator<Item = Party> + '_ {
+        (0..).zip(&self.manifest.members).flat_map(|(member, entry): (MemberNumber, _)| {
+            entry.roles.iter().map(move |role| Party { member, role: role.role })
+        })
+    }
+
+    /// The coordinator.
+    pub fn coordinator(&self) -> Party {
+        Party { member: self.policy.coordinator, role: Role::Coordinator }
+    }
+
+    /// The matcher.
+    pub fn matcher(&self) -> Party {
+        Party { member: self.policy.matcher_number(), role: Role::Matcher }
+    }
+
+    /// The aggregator.
+    pub fn aggregator(&self) -> Party {
+        Party { member: self.policy.aggregator, role: Role::Aggregator }
+    }
+
+    /// What an owner declared.
+    pub fn owner_limits(&self, owner: MemberNumber) -> Option<&OwnerLimits> {
+        self.manifest.owners.iter().find(|limits| limits.member == owner)
+    }
+
+    /// Elements that a source evaluates for an owner in one epoch at the most (protocol, section 3).
+    pub fn allowance(&self, owner: MemberNumber) -> u64 {
+        self.owner_limits(owner).map_or(0, |limits| {
+            round_up_count(limits.people)
+                .saturating_add(limits.months.saturating_mul(round_up_count(limits.newcomers)))
+                .saturating_add(ALLOWANCE_MARGIN)
+        })
+    }
+
+    fn role_key(&self, party: Party) -> Option<&RoleKey> {
+        let member = self.manifest.members.get(usize::from(party.member))?;
+        member.roles.iter().find(|role| role.role == party.role)
+    }
+}
+
+/// Why a federation manifest is refused.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum FederationError {
+    /// Not a signed document of the authority.
+    #[error("the federation manifest is not a document signed by the authority: {0}")]
+    Envelope(#[from] EnvelopeError),
+    /// Another kind of document.
+    #[error("the document is not a federation manifest")]
+    NotAManifest,
+    /// Made for another catalogue.
+    #[error(
+        "the manifest is for another catalogue.toml (SHA-256 {expected}, this one has {found}); fetch the agreed file"
+    )]
+    OtherPolicy {
+        /// In the manifest.
+        expected: Digest,
+        /// Of the file.
+        found: Digest,
+    },
+    /// Members are not the policy's departments and matcher.
+    #[error("the manifest's members are not the policy's departments in order, followed by the matcher")]
+    Members,
+    /// A member has a role too many or too few.
+    #[error("member {0} has not exactly the roles that the policy gives it")]
+    Roles(String),
+    /// A key that serves two roles.
+    #[error("member {0} has the key of another role or member; every role has a key of its own")]
+    SharedKey(String),
+    /// A server without an address or a node with one.
+    #[error("member {0}: servers have an address host:port, nodes have none")]
+    Address(String),
+    /// Owners' limits are not those of the policy's owners and matters.
+    #[error("the owners' limits are not exactly for the policy's roster owners and their matters")]
+    Owners,
+    /// Too few cosigners.
+    #[error("the quorum of {0} is not more than two thirds of the members outside the coordinator's bureau")]
+    Quorum(u16),
+}
+
+/// Elements of an allowance besides people and newcomers: padding of small batches.
+const ALLOWANCE_MARGIN: u64 = 1_024;
+
+fn check(manifest: &FederationManifest, policy: &Policy) -> Result<(), FederationError> {
+    if manifest.policy != policy.hash {
+        return Err(FederationError::OtherPolicy { expected: manifest.policy, found: policy.hash });
+    }
+    let expected = policy.departments.iter().map(|department| &department.id).chain([&policy.matcher]);
+    if !manifest.members.iter().map(|member| &member.id).eq(expected) {
+        return Err(FederationError::Members);
+    }
+    let mut keys = BTreeSet::new();
+    for (number, member) in (0..).zip(&manifest.members) {
+        if !member.roles.iter().map(|role| role.role).eq(roles_of(policy, number)) {
+            return Err(FederationError::Roles(member.id.clone()));
+        }
+        if !member.roles.iter().all(|role| keys.insert(role.key)) {
+            return Err(FederationError::SharedKey(member.id.clone()));
+        }
+        if member.roles.iter().any(|role| (role.role == Role::Node) != role.address.is_empty()) {
+            return Err(FederationError::Address(member.id.clone()));
+        }
+    }
+    let outside = manifest.members.len() - 1;
+    if usize::from(manifest.quorum) * 3 <= outside * 2 || usize::from(manifest.quorum) > outside {
+        return Err(FederationError::Quorum(manifest.quorum));
+    }
+    owners_match(manifest, policy).then_some(()).ok_or(FederationError::Owners)
+}
+
+/// The roles that the policy gives a member, in the order of the manifest.
+pub fn roles_of(policy: &Policy, member: MemberNumber) -> impl Iterator<Item = Role> {
+    let node = (member != policy.matcher_number()).then_some(Role::Node);
+    let matcher = (member == policy.matcher_number()).then_some(Role::Matcher);
+    let aggregator = (member == policy.aggregator).then_some(Role::Aggregator);
+    let coordinator = (member == policy.coordinator).then_some(Role::Coordinator);
+    [node, matcher, aggregator, coordinator].into_iter().flatten()
+}
+
+fn owners_match(manifest: &FederationManifest, policy: &Policy) -> bool {
+    let members = manifest.owners.iter().map(|limits| limits.member);
+    members.eq(policy.owners())
+        && manifest.owners.iter().all(|limits| limits.rows.len() == policy.matters_of(limits.member).count())
+}
