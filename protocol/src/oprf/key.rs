@@ -5,14 +5,14 @@ use core::fmt;
 use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoBasepointTable, RistrettoPoint};
 use curve25519_dalek::scalar::Scalar;
 use rand_core::CryptoRng;
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use super::element::{Element, is_identity};
 
 /// The private scalar `k_j` of one key epoch, never zero, with its public key.
 ///
 /// Whoever has it can test every ID number of a city; it leaves memory only through [`SecretKey::to_bytes`].
-#[derive(Zeroize, ZeroizeOnDrop)]
+#[derive(ZeroizeOnDrop)]
 pub struct SecretKey {
     scalar: Scalar,
     #[zeroize(skip)]

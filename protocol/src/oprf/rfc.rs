@@ -8,7 +8,7 @@ use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::VartimeMultiscalarMul;
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha512};
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use super::element::{Element, Elements, is_identity};
 use super::hash::{hash_output, hash_to_group, hash_to_scalar, i2osp_2};
@@ -27,7 +27,7 @@ pub enum Mode {
 }
 
 /// A random scalar, non-zero: a blind, or the nonce of one proof.
-#[derive(Zeroize, ZeroizeOnDrop)]
+#[derive(ZeroizeOnDrop)]
 pub struct RandomScalar(Scalar);
 
 /// 64 bytes of OPRF output.

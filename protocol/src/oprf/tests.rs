@@ -596,6 +596,15 @@ fn debug_output_is_redacted() {
     }
 }
 
+#[test]
+fn secrets_are_wiped_on_drop() {
+    fn wiped<T: zeroize::ZeroizeOnDrop>() -> bool {
+        core::mem::needs_drop::<T>()
+    }
+    assert!(wiped::<SecretKey>() && wiped::<NonceKey>() && wiped::<BatchSeed>());
+    assert!(wiped::<MatchingKey>() && wiped::<rfc::RandomScalar>());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
