@@ -3,12 +3,16 @@
 //! Pure: no sockets, files, clock or global randomness; `now` and `rng` are arguments.
 #![forbid(unsafe_code)]
 
+pub mod chance;
 pub mod codec;
+pub mod engine;
 pub mod envelope;
 pub mod file;
 pub mod hexes;
+pub mod ledger;
 pub mod limits;
 pub mod manifest;
+pub mod member;
 pub mod message;
 pub mod month;
 pub mod oprf;
@@ -16,4 +20,6 @@ pub mod party;
 pub mod person;
 pub mod policy;
 pub mod reason;
+pub mod run;
 pub mod statement;
+pub mod tag;

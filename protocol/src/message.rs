@@ -1,6 +1,11 @@
 //! What crosses the wire between connected parties, besides files.
+//!
+//! Whatever is not an entry itself is bound by one: blinded and evaluated elements by the digests in the signed,
+//! logged `enrolment_batch` and `evaluation`, which the log shows to their receiver before they arrive.
 
 use serde::{Deserialize, Serialize};
+
+use crate::party::MemberNumber;
 
 /// A message on the control stream. Signed entries travel as their canonical bytes (see `envelope`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,17 +27,30 @@ pub enum Message {
         /// Canonical bytes of the signed entry.
         line: Vec<u8>,
     },
-    /// Roster owner to sources, relayed by the coordinator.
+    /// Coordinator to roster owners: the nodes that are connected, ascending.
+    Online {
+        /// Their member numbers.
+        nodes: Vec<MemberNumber>,
+    },
+    /// Roster owner to coordinator, which relays it to the sources named that are connected.
     Batch {
-        /// The owner's signed `enrolment_batch` entry.
-        line: Vec<u8>,
+        /// The owner.
+        owner: MemberNumber,
+        /// The owner's number of the batch.
+        batch: u64,
+        /// Sources whose answer the owner lacks.
+        sources: Vec<MemberNumber>,
         /// Blinded elements, padding last.
         blinded: Vec<[u8; 32]>,
     },
-    /// Source to roster owner, relayed by the coordinator.
+    /// Source to coordinator, which relays it to the owner.
     Answer {
-        /// The source's signed `evaluation` entry.
-        line: Vec<u8>,
+        /// The owner.
+        owner: MemberNumber,
+        /// The owner's number of the batch.
+        batch: u64,
+        /// The source.
+        source: MemberNumber,
         /// Evaluated elements, in the order of the batch.
         evaluated: Vec<[u8; 32]>,
         /// The batch's proof, two scalars.

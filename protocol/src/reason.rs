@@ -66,4 +66,5 @@ reasons! {
     BadProof = 34 "the batch proof does not verify";
     TooManyRows = 35 "more rows for a matter than the federation manifest declares";
     ClockDiffers = 36 "a time that cannot be: before what it follows";
+    TooLate = 37 "it comes after the close";
 }

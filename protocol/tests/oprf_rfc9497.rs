@@ -21,17 +21,11 @@ fn elements(value: &Value) -> Vec<Element> {
 }
 
 fn scalars(value: &Value) -> Vec<RandomScalar> {
-    text(value)
-        .split(',')
-        .map(|scalar| RandomScalar::from_bytes(&bytes(scalar)).unwrap())
-        .collect()
+    text(value).split(',').map(|scalar| RandomScalar::from_bytes(&bytes(scalar)).unwrap()).collect()
 }
 
 fn check(mode: Mode, key: &SecretKey, vector: &Value) {
-    let inputs: Vec<_> = text(&vector["Input"])
-        .split(',')
-        .map(|input| hex::decode(input).unwrap())
-        .collect();
+    let inputs: Vec<_> = text(&vector["Input"]).split(',').map(|input| hex::decode(input).unwrap()).collect();
     let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
     let blinds = scalars(&vector["Blind"]);
     let outputs: Vec<[u8; 64]> = text(&vector["Output"]).split(',').map(bytes).collect();
@@ -47,12 +41,7 @@ fn check(mode: Mode, key: &SecretKey, vector: &Value) {
     }
     let finalized = rfc::finalize(&inputs, &blinds, &evaluated).unwrap();
     let direct = rfc::evaluate(mode, key, &inputs).unwrap();
-    assert!(
-        finalized
-            .iter()
-            .map(|output| **output)
-            .eq(outputs.iter().copied())
-    );
+    assert!(finalized.iter().map(|output| **output).eq(outputs.iter().copied()));
     assert!(direct.iter().map(|output| **output).eq(outputs));
 }
 
@@ -60,22 +49,13 @@ fn check_proof(key: &SecretKey, blinded: &Elements, evaluated: &Elements, expect
     let nonce = scalars(&expected["r"]).remove(0);
     let proof = rfc::generate_proof(key, blinded, evaluated.as_slice(), nonce).unwrap();
     assert_eq!(proof.to_bytes(), bytes(text(&expected["proof"])));
-    assert_eq!(
-        rfc::verify_proof(key.public(), blinded, evaluated, &proof),
-        Ok(())
-    );
+    assert_eq!(rfc::verify_proof(key.public(), blinded, evaluated, &proof), Ok(()));
 
     let mut altered = proof.to_bytes();
     altered[0] ^= 1;
     let altered = Proof::from_bytes(&altered).unwrap();
-    assert_eq!(
-        rfc::verify_proof(key.public(), blinded, evaluated, &altered),
-        Err(rfc::Error::Verify)
-    );
-    assert_eq!(
-        rfc::verify_proof(key.public(), evaluated, blinded, &proof),
-        Err(rfc::Error::Verify)
-    );
+    assert_eq!(rfc::verify_proof(key.public(), blinded, evaluated, &altered), Err(rfc::Error::Verify));
+    assert_eq!(rfc::verify_proof(key.public(), evaluated, blinded, &proof), Err(rfc::Error::Verify));
 }
 
 #[test]
@@ -88,10 +68,7 @@ fn all_vectors_of_both_modes() {
         let key = rfc::derive_key_pair(mode, &bytes(text(&suite["seed"])), &info).unwrap();
         assert_eq!(*key.to_bytes(), bytes(text(&suite["skSm"])));
         if mode == Mode::Voprf {
-            assert_eq!(
-                key.public(),
-                &PublicKey::from_bytes(&bytes(text(&suite["pkSm"]))).unwrap()
-            );
+            assert_eq!(key.public(), &PublicKey::from_bytes(&bytes(text(&suite["pkSm"]))).unwrap());
         }
         for vector in suite["vectors"].as_array().unwrap() {
             check(mode, &key, vector);
@@ -107,45 +84,18 @@ fn mismatched_and_oversized_batches_are_refused() {
     let scalar = || RandomScalar::from_bytes(&[1; 32]).unwrap();
     let long = vec![0; 65_536];
     let (one, two): ([&[u8]; 1], [&[u8]; 2]) = ([b"a"], [b"a", b"b"]);
-    assert_eq!(
-        rfc::blind(Mode::Voprf, &two, &[scalar()]).err(),
-        Some(rfc::Error::Count)
-    );
-    assert_eq!(
-        rfc::blind(Mode::Voprf, &[], &[]).err(),
-        Some(rfc::Error::Count)
-    );
+    assert_eq!(rfc::blind(Mode::Voprf, &two, &[scalar()]).err(), Some(rfc::Error::Count));
+    assert_eq!(rfc::blind(Mode::Voprf, &[], &[]).err(), Some(rfc::Error::Count));
     let invalid = Some(rfc::Error::InvalidInput { index: 1 });
-    assert_eq!(
-        rfc::blind(Mode::Voprf, &[b"a", &long], &[scalar(), scalar()]).err(),
-        invalid
-    );
-    assert_eq!(
-        rfc::evaluate(Mode::Voprf, &key, &[b"a", &long]).err(),
-        invalid
-    );
-    assert_eq!(
-        rfc::derive_key_pair(Mode::Oprf, &[1; 32], &long).err(),
-        Some(rfc::Error::DeriveKeyPair)
-    );
+    assert_eq!(rfc::blind(Mode::Voprf, &[b"a", &long], &[scalar(), scalar()]).err(), invalid);
+    assert_eq!(rfc::evaluate(Mode::Voprf, &key, &[b"a", &long]).err(), invalid);
+    assert_eq!(rfc::derive_key_pair(Mode::Oprf, &[1; 32], &long).err(), Some(rfc::Error::DeriveKeyPair));
 
     let blinded = rfc::blind(Mode::Voprf, &two, &[scalar(), scalar()]).unwrap();
     let shorter = rfc::blind(Mode::Voprf, &one, &[scalar()]).unwrap();
-    assert_eq!(
-        rfc::finalize(&one, &[scalar()], &blinded).err(),
-        Some(rfc::Error::Count)
-    );
+    assert_eq!(rfc::finalize(&one, &[scalar()], &blinded).err(), Some(rfc::Error::Count));
     let proof = rfc::generate_proof(&key, &blinded, blinded.as_slice(), scalar()).unwrap();
-    assert_eq!(
-        rfc::verify_proof(key.public(), &blinded, &shorter, &proof),
-        Err(rfc::Error::Count)
-    );
-    assert_eq!(
-        rfc::generate_proof(&key, &blinded, shorter.as_slice(), scalar()).err(),
-        Some(rfc::Error::Count)
-    );
-    assert_eq!(
-        RandomScalar::from_bytes(&[0; 32]).err(),
-        Some(rfc::Error::Deserialize)
-    );
+    assert_eq!(rfc::verify_proof(key.public(), &blinded, &shorter, &proof), Err(rfc::Error::Count));
+    assert_eq!(rfc::generate_proof(&key, &blinded, shorter.as_slice(), scalar()).err(), Some(rfc::Error::Count));
+    assert_eq!(RandomScalar::from_bytes(&[0; 32]).err(), Some(rfc::Error::Deserialize));
 }

@@ -5,10 +5,7 @@ use getrandom::SysRng;
 use getrandom::rand_core::{TryRng, UnwrapErr};
 use proptest::prelude::*;
 use rand_core_0_6 as old;
-use voprf::{
-    BlindedElement, EvaluationElement, OprfClient, OprfServer, Ristretto255, VoprfClient,
-    VoprfServer,
-};
+use voprf::{BlindedElement, EvaluationElement, OprfClient, OprfServer, Ristretto255, VoprfClient, VoprfServer};
 use wugan_protocol::oprf::rfc::{self, Mode, RandomScalar};
 use wugan_protocol::oprf::{Element, Elements, Proof, PublicKey, SecretKey};
 
@@ -34,9 +31,7 @@ impl old::RngCore for OldRng {
 impl old::CryptoRng for OldRng {}
 
 fn blinds(count: usize) -> Vec<RandomScalar> {
-    (0..count)
-        .map(|_| RandomScalar::generate(&mut UnwrapErr(SysRng)))
-        .collect()
+    (0..count).map(|_| RandomScalar::generate(&mut UnwrapErr(SysRng))).collect()
 }
 
 fn slices(inputs: &[Vec<u8>]) -> Vec<&[u8]> {

@@ -1,1 +1,3 @@
 //! Part of wugan.
+pub mod journal;
+pub mod rounds;

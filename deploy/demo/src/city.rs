@@ -52,24 +52,14 @@ pub struct CityPlan {
 
 impl Default for CityPlan {
     fn default() -> Self {
-        Self {
-            people: 5_000,
-            records: 5_000 * RECORDS_PER_PERSON,
-            seed: 1,
-            first_month: (2026, 6),
-            rounds: 1,
-        }
+        Self { people: 5_000, records: 5_000 * RECORDS_PER_PERSON, seed: 1, first_month: (2026, 6), rounds: 1 }
     }
 }
 
 impl CityPlan {
     /// A plan for that many people, with [`RECORDS_PER_PERSON`] records for each.
     pub fn for_people(people: u64) -> Self {
-        Self {
-            people,
-            records: people.saturating_mul(RECORDS_PER_PERSON),
-            ..Self::default()
-        }
+        Self { people, records: people.saturating_mul(RECORDS_PER_PERSON), ..Self::default() }
     }
 
     /// The months of the rounds, as `YYYY-MM`, the first one first.
@@ -77,12 +67,7 @@ impl CityPlan {
     /// # Errors
     /// [`CityError::Month`] or [`CityError::Rounds`], as [`generate`] would.
     pub fn months(&self) -> Result<Vec<String>, CityError> {
-        Ok(self
-            .calendar()?
-            .months()
-            .iter()
-            .map(|m| m.name.clone())
-            .collect())
+        Ok(self.calendar()?.months().iter().map(|m| m.name.clone()).collect())
     }
 
     fn calendar(&self) -> Result<Calendar, CityError> {
@@ -155,11 +140,7 @@ pub enum CityError {
 ///
 /// # Errors
 /// When the catalogue or the plan cannot be used, when `dir` has a whole city already, and when writing fails.
-pub fn generate(
-    plan: &CityPlan,
-    catalogue_text: &str,
-    dir: &Path,
-) -> Result<CityReport, CityError> {
+pub fn generate(plan: &CityPlan, catalogue_text: &str, dir: &Path) -> Result<CityReport, CityError> {
     let catalogue = Catalogue::parse(catalogue_text)?;
     let calendar = plan.calendar()?;
     if !(1..=PEOPLE_MAX).contains(&plan.people) {
@@ -172,20 +153,14 @@ pub fn generate(
     let quotas = catalogue.shares(plan.records);
     let city = City::new(plan, &catalogue, &calendar, &quotas);
     for (at, (channel, &quota)) in catalogue.channels.iter().zip(&quotas).enumerate() {
-        let path = department_dir(dir, &channel.department)
-            .join("channels")
-            .join(format!("{}.csv", channel.id));
+        let path = department_dir(dir, &channel.department).join("channels").join(format!("{}.csv", channel.id));
         records::write(&city, at, quota, &path)?;
     }
     let rosters = city.write_rosters(dir)?;
     fs::write(whole, catalogue_text)?;
     Ok(CityReport {
         people: city.population.count(&catalogue, |_| true, |_| true),
-        recipients: city.population.count(
-            &catalogue,
-            |m| m.kind == Kind::Certify,
-            |p| p.is_listed(0),
-        ),
+        recipients: city.population.count(&catalogue, |m| m.kind == Kind::Certify, |p| p.is_listed(0)),
         records: quotas.iter().sum(),
         rosters,
     })
@@ -229,25 +204,12 @@ struct City<'a> {
 }
 
 impl<'a> City<'a> {
-    fn new(
-        plan: &'a CityPlan,
-        catalogue: &'a Catalogue,
-        calendar: &'a Calendar,
-        quotas: &[u64],
-    ) -> Self {
+    fn new(plan: &'a CityPlan, catalogue: &'a Catalogue, calendar: &'a Calendar, quotas: &[u64]) -> Self {
         let population = Population::new(plan, catalogue, calendar);
         let presence = Presence::new(catalogue, calendar, quotas, population.people.len());
         let living = (plan.people * 2).max(100);
-        let negative = catalogue
-            .channels
-            .iter()
-            .zip(quotas)
-            .filter(|(c, _)| c.polarity == Polarity::Negative);
-        let departed = negative
-            .map(|(_, &quota)| quota)
-            .max()
-            .unwrap_or(0)
-            .clamp(10, CITIZENS_MAX - living);
+        let negative = catalogue.channels.iter().zip(quotas).filter(|(c, _)| c.polarity == Polarity::Negative);
+        let departed = negative.map(|(_, &quota)| quota).max().unwrap_or(0).clamp(10, CITIZENS_MAX - living);
         Self {
             plan,
             catalogue,
@@ -267,15 +229,9 @@ impl<'a> City<'a> {
             let mut rows = BTreeMap::new();
             for (owner, department) in self.catalogue.owners().enumerate() {
                 let path = department_dir(dir, &department.id).join(roster_file(&month.name));
-                rows.insert(
-                    department.id.clone(),
-                    roster::write(self, owner, &department.id, at, &path)?,
-                );
+                rows.insert(department.id.clone(), roster::write(self, owner, &department.id, at, &path)?);
             }
-            rosters.push(RosterSizes {
-                month: month.name.clone(),
-                rows,
-            });
+            rosters.push(RosterSizes { month: month.name.clone(), rows });
         }
         Ok(rosters)
     }
@@ -289,9 +245,7 @@ impl<'a> City<'a> {
     fn departed(&self, rng: &mut Rng) -> (Number, Day) {
         let index = self.living + rng.below(self.departed);
         let number = self.citizens.number(index);
-        let ago = Rng::new(self.plan.seed, "departed")
-            .fork(index)
-            .days(DEPARTED_DAYS);
+        let ago = Rng::new(self.plan.seed, "departed").fork(index).days(DEPARTED_DAYS);
         (number, (self.calendar.last_end() - ago).max(number.birth))
     }
 

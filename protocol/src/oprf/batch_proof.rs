@@ -70,14 +70,8 @@ pub fn prove(
     let public = key.public();
     let seed = batch_seed(context, public, blinded.as_slice(), evaluated);
     let m = composite(&weights(&seed, blinded.len()), blinded);
-    let claim = Dleq {
-        public,
-        m,
-        z: key.scalar() * m,
-    };
-    claim.prove(key, &derive_nonce(nonce_key, &seed, fresh), |points| {
-        challenge(&seed, public, points)
-    })
+    let claim = Dleq { public, m, z: key.scalar() * m };
+    claim.prove(key, &derive_nonce(nonce_key, &seed, fresh), |points| challenge(&seed, public, points))
 }
 
 /// Verifies a source's answer to a batch of one's own.
@@ -93,11 +87,7 @@ pub fn verify<'a>(
 ) -> Result<VerifiedBatch<'a>, ProofError> {
     let evaluated = Elements::decode(evaluated)?;
     verify_elements(source.public(), context, batch.sent(), &evaluated, proof)?;
-    Ok(VerifiedBatch {
-        source,
-        batch,
-        evaluated,
-    })
+    Ok(VerifiedBatch { source, batch, evaluated })
 }
 
 /// Verifies somebody else's batch, as an auditor does: nothing is unblinded.
@@ -112,23 +102,12 @@ pub fn verify_elements(
     proof: &Proof,
 ) -> Result<(), ProofError> {
     if blinded.len() != evaluated.len() {
-        return Err(ProofError::Count {
-            blinded: blinded.len(),
-            evaluated: evaluated.len(),
-        });
+        return Err(ProofError::Count { blinded: blinded.len(), evaluated: evaluated.len() });
     }
     let seed = batch_seed(context, public, blinded.as_slice(), evaluated.as_slice());
     let weights = weights(&seed, blinded.len());
-    let claim = Dleq {
-        public,
-        m: composite(&weights, blinded),
-        z: composite(&weights, evaluated),
-    };
-    if claim.holds(proof, |points| challenge(&seed, public, points)) {
-        Ok(())
-    } else {
-        Err(ProofError::Refused)
-    }
+    let claim = Dleq { public, m: composite(&weights, blinded), z: composite(&weights, evaluated) };
+    if claim.holds(proof, |points| challenge(&seed, public, points)) { Ok(()) } else { Err(ProofError::Refused) }
 }
 
 impl VerifiedBatch<'_> {
@@ -165,11 +144,7 @@ pub(super) fn weights(seed: &[u8; 64], count: usize) -> Vec<Scalar> {
     let prefix = Sha512::new_with_prefix(seed);
     (0..count as u32)
         .map(|index| {
-            let hash: [u8; 64] = prefix
-                .clone()
-                .chain_update(index.to_le_bytes())
-                .finalize()
-                .into();
+            let hash: [u8; 64] = prefix.clone().chain_update(index.to_le_bytes()).finalize().into();
             let (words, _) = hash.as_chunks::<16>();
             Scalar::from(u128::from_le_bytes(words[0]))
         })

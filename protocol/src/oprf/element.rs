@@ -46,14 +46,8 @@ impl Elements {
     /// Names the first element that is not canonical or is the identity; refuses empty and oversized batches.
     pub fn decode(encodings: &[Element]) -> Result<Self, ElementsError> {
         check_count(encodings.len())?;
-        let points = encodings
-            .iter()
-            .enumerate()
-            .map(|(index, encoding)| decode_at(index, encoding));
-        Ok(Self {
-            points: points.collect::<Result<_, _>>()?,
-            encodings: encodings.to_vec(),
-        })
+        let points = encodings.iter().enumerate().map(|(index, encoding)| decode_at(index, encoding));
+        Ok(Self { points: points.collect::<Result<_, _>>()?, encodings: encodings.to_vec() })
     }
 
     /// The encodings, in order.
@@ -70,10 +64,7 @@ impl Elements {
     }
 
     /// Joins points that were just computed with their encodings, checking what [`Elements::decode`] checks.
-    pub(super) fn from_computed(
-        encodings: Vec<Element>,
-        points: Vec<RistrettoPoint>,
-    ) -> Result<Self, ElementsError> {
+    pub(super) fn from_computed(encodings: Vec<Element>, points: Vec<RistrettoPoint>) -> Result<Self, ElementsError> {
         debug_assert_eq!(encodings.len(), points.len());
         check_count(encodings.len())?;
         match encodings.iter().position(is_identity) {
@@ -89,9 +80,7 @@ impl Elements {
 
 impl fmt::Debug for Elements {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Elements")
-            .field("len", &self.len())
-            .finish()
+        f.debug_struct("Elements").field("len", &self.len()).finish()
     }
 }
 
@@ -101,18 +90,12 @@ pub(super) fn is_identity(encoding: &Element) -> bool {
 }
 
 fn check_count(count: usize) -> Result<(), ElementsError> {
-    if (1..=BATCH_ELEMENTS_MAX).contains(&count) {
-        Ok(())
-    } else {
-        Err(ElementsError::Count(count))
-    }
+    if (1..=BATCH_ELEMENTS_MAX).contains(&count) { Ok(()) } else { Err(ElementsError::Count(count)) }
 }
 
 fn decode_at(index: usize, encoding: &Element) -> Result<RistrettoPoint, ElementsError> {
     if is_identity(encoding) {
         return Err(ElementsError::Identity { index });
     }
-    CompressedRistretto(*encoding)
-        .decompress()
-        .ok_or(ElementsError::NonCanonical { index })
+    CompressedRistretto(*encoding).decompress().ok_or(ElementsError::NonCanonical { index })
 }

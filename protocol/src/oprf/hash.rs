@@ -11,10 +11,7 @@ use super::rfc::Mode;
 
 /// `HashToGroup`: ristretto255's one-way map of 64 expanded bytes, under the mode's domain separation tag.
 pub(super) fn hash_to_group(mode: Mode, input: &[u8]) -> RistrettoPoint {
-    let uniform = Zeroizing::new(expand_message_xmd(
-        &[input],
-        &[b"HashToGroup-", mode.context_string()],
-    ));
+    let uniform = Zeroizing::new(expand_message_xmd(&[input], &[b"HashToGroup-", mode.context_string()]));
     RistrettoPoint::from_uniform_bytes(&uniform)
 }
 

@@ -79,10 +79,8 @@ impl SecretKey {
 
     /// `None` for zero.
     pub(super) fn from_scalar(scalar: Scalar) -> Option<Self> {
-        (scalar != Scalar::ZERO).then(|| Self {
-            public: PublicKey::from_point(RistrettoPoint::mul_base(&scalar)),
-            scalar,
-        })
+        (scalar != Scalar::ZERO)
+            .then(|| Self { public: PublicKey::from_point(RistrettoPoint::mul_base(&scalar)), scalar })
     }
 
     pub(super) fn scalar(&self) -> &Scalar {
@@ -92,9 +90,7 @@ impl SecretKey {
 
 impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SecretKey")
-            .field("public", &self.public)
-            .finish_non_exhaustive()
+        f.debug_struct("SecretKey").field("public", &self.public).finish_non_exhaustive()
     }
 }
 
@@ -107,13 +103,8 @@ impl PublicKey {
         if is_identity(encoding) {
             return Err(KeyError::Zero);
         }
-        let point = CompressedRistretto(*encoding)
-            .decompress()
-            .ok_or(KeyError::NonCanonical)?;
-        Ok(Self {
-            encoding: *encoding,
-            point,
-        })
+        let point = CompressedRistretto(*encoding).decompress().ok_or(KeyError::NonCanonical)?;
+        Ok(Self { encoding: *encoding, point })
     }
 
     /// The canonical encoding.
@@ -127,10 +118,7 @@ impl PublicKey {
     }
 
     fn from_point(point: RistrettoPoint) -> Self {
-        Self {
-            encoding: point.compress().to_bytes(),
-            point,
-        }
+        Self { encoding: point.compress().to_bytes(), point }
     }
 }
 
@@ -144,10 +132,7 @@ impl PreparedKey {
     /// Computes the table, at the cost of some 20 multiplications.
     #[must_use]
     pub fn new(public: PublicKey) -> Self {
-        Self {
-            table: Box::new(RistrettoBasepointTable::create(&public.point)),
-            public,
-        }
+        Self { table: Box::new(RistrettoBasepointTable::create(&public.point)), public }
     }
 
     /// The public key.
@@ -164,8 +149,6 @@ impl PreparedKey {
 
 impl fmt::Debug for PreparedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PreparedKey")
-            .field("public", &self.public)
-            .finish_non_exhaustive()
+        f.debug_struct("PreparedKey").field("public", &self.public).finish_non_exhaustive()
     }
 }

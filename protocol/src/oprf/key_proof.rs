@@ -27,38 +27,21 @@ pub struct KeyProofError;
 
 /// Proves knowledge of the key. `fresh` is 32 bytes of new randomness.
 #[must_use]
-pub fn prove_key(
-    key: &SecretKey,
-    context: &KeyContext,
-    nonce_key: &NonceKey,
-    fresh: &[u8; 32],
-) -> Proof {
+pub fn prove_key(key: &SecretKey, context: &KeyContext, nonce_key: &NonceKey, fresh: &[u8; 32]) -> Proof {
     let seed = key_seed(context, key.public());
     let nonce = derive_nonce(nonce_key, &seed, fresh);
     let c = challenge(&seed, key.public(), &RistrettoPoint::mul_base(&nonce));
-    Proof {
-        c,
-        s: *nonce - c * key.scalar(),
-    }
+    Proof { c, s: *nonce - c * key.scalar() }
 }
 
 /// Verifies a key announcement.
 ///
 /// # Errors
 /// Refuses a proof of another key, or made for another federation, member or epoch.
-pub fn verify_key(
-    public: &PublicKey,
-    context: &KeyContext,
-    proof: &Proof,
-) -> Result<(), KeyProofError> {
-    let commitment =
-        RistrettoPoint::vartime_double_scalar_mul_basepoint(&proof.c, public.point(), &proof.s);
+pub fn verify_key(public: &PublicKey, context: &KeyContext, proof: &Proof) -> Result<(), KeyProofError> {
+    let commitment = RistrettoPoint::vartime_double_scalar_mul_basepoint(&proof.c, public.point(), &proof.s);
     let c = challenge(&key_seed(context, public), public, &commitment);
-    if c == proof.c {
-        Ok(())
-    } else {
-        Err(KeyProofError)
-    }
+    if c == proof.c { Ok(()) } else { Err(KeyProofError) }
 }
 
 fn key_seed(context: &KeyContext, public: &PublicKey) -> [u8; 64] {

@@ -37,9 +37,7 @@ pub enum BlindError {
     #[error("a batch without people is not sent")]
     Empty,
     /// The people do not fit the padded length, or the padded length exceeds the largest batch.
-    #[error(
-        "{people} people do not fit a batch of {padded_len} elements (at most {BATCH_ELEMENTS_MAX})"
-    )]
+    #[error("{people} people do not fit a batch of {padded_len} elements (at most {BATCH_ELEMENTS_MAX})")]
     Length {
         /// Number of people.
         people: usize,
@@ -65,27 +63,15 @@ pub fn padded_len(people: usize) -> usize {
 ///
 /// # Errors
 /// Refuses an empty batch and a length that is too small or too large.
-pub fn blind(
-    seed: &BatchSeed,
-    people: &[OprfInput],
-    padded_len: usize,
-) -> Result<BlindedBatch, BlindError> {
+pub fn blind(seed: &BatchSeed, people: &[OprfInput], padded_len: usize) -> Result<BlindedBatch, BlindError> {
     if people.is_empty() {
         return Err(BlindError::Empty);
     }
     if !(people.len()..=BATCH_ELEMENTS_MAX).contains(&padded_len) {
-        return Err(BlindError::Length {
-            people: people.len(),
-            padded_len,
-        });
+        return Err(BlindError::Length { people: people.len(), padded_len });
     }
     let key = hmac::Key::new(hmac::HMAC_SHA512, seed.as_bytes());
-    let blinds: Zeroizing<Vec<_>> = Zeroizing::new(
-        people
-            .iter()
-            .map(|person| derive_blind(&key, person))
-            .collect(),
-    );
+    let blinds: Zeroizing<Vec<_>> = Zeroizing::new(people.iter().map(|person| derive_blind(&key, person)).collect());
     let (mut encodings, mut points) = blind_people(people, &blinds);
     for index in 0..padded_len - people.len() {
         let point = derive_padding(&key, index as u32);
@@ -93,17 +79,10 @@ pub fn blind(
         points.push(point);
     }
     let sent = Elements::from_computed(encodings, points).map_err(|error| match error {
-        ElementsError::Count(_) => BlindError::Length {
-            people: people.len(),
-            padded_len,
-        },
+        ElementsError::Count(_) => BlindError::Length { people: people.len(), padded_len },
         ElementsError::Identity { .. } | ElementsError::NonCanonical { .. } => BlindError::Identity,
     })?;
-    Ok(BlindedBatch {
-        people: Zeroizing::new(people.to_vec()),
-        blinds,
-        sent,
-    })
+    Ok(BlindedBatch { people: Zeroizing::new(people.to_vec()), blinds, sent })
 }
 
 impl BlindedBatch {
@@ -122,11 +101,7 @@ impl BlindedBatch {
     /// Unblinds the people's part of a source's answer, whose proof the caller has verified.
     pub(super) fn unblind(&self, source: &PreparedKey, evaluated: &Elements) -> Vec<MatchingKey> {
         let pairs = evaluated.points().iter().zip(self.blinds.iter());
-        let halves = Zeroizing::new(
-            pairs
-                .map(|(point, blind)| point - source.mul(blind))
-                .collect::<Vec<_>>(),
-        );
+        let halves = Zeroizing::new(pairs.map(|(point, blind)| point - source.mul(blind)).collect::<Vec<_>>());
         matching_keys(&self.people, &halves)
     }
 }
@@ -134,9 +109,7 @@ impl BlindedBatch {
 impl fmt::Debug for BlindedBatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("BlindedBatch");
-        out.field("people", &self.people())
-            .field("sent", &self.sent)
-            .finish_non_exhaustive()
+        out.field("people", &self.people()).field("sent", &self.sent).finish_non_exhaustive()
     }
 }
 
@@ -156,14 +129,10 @@ fn blind_people(people: &[OprfInput], blinds: &[Scalar]) -> (Vec<Element>, Vec<R
     let pairs = people.iter().zip(blinds);
     let halves: Vec<_> = pairs
         .map(|(person, blind)| {
-            hash_to_group(Mode::Voprf, person) * quarter
-                + RistrettoPoint::mul_base(&blind.div_by_2())
+            hash_to_group(Mode::Voprf, person) * quarter + RistrettoPoint::mul_base(&blind.div_by_2())
         })
         .collect();
-    let encodings = encode_doubles(&halves)
-        .iter()
-        .map(CompressedRistretto::to_bytes)
-        .collect();
+    let encodings = encode_doubles(&halves).iter().map(CompressedRistretto::to_bytes).collect();
     (encodings, halves.iter().map(|half| half + half).collect())
 }
 

@@ -32,12 +32,8 @@ impl Proof {
     /// Refuses scalars that are not canonical.
     pub fn from_bytes(bytes: &[u8; 64]) -> Result<Self, NonCanonicalProof> {
         let (halves, _) = bytes.as_chunks::<32>();
-        let scalar =
-            |half| Option::from(Scalar::from_canonical_bytes(half)).ok_or(NonCanonicalProof);
-        Ok(Self {
-            c: scalar(halves[0])?,
-            s: scalar(halves[1])?,
-        })
+        let scalar = |half| Option::from(Scalar::from_canonical_bytes(half)).ok_or(NonCanonicalProof);
+        Ok(Self { c: scalar(halves[0])?, s: scalar(halves[1])? })
     }
 
     /// The wire form.
@@ -75,21 +71,13 @@ impl Dleq<'_> {
         challenge: impl FnOnce(&Transcript) -> Scalar,
     ) -> Proof {
         let c = challenge(&self.transcript(RistrettoPoint::mul_base(nonce), nonce * self.m));
-        Proof {
-            c,
-            s: nonce - c * key.scalar(),
-        }
+        Proof { c, s: nonce - c * key.scalar() }
     }
 
     /// Whether the proof shows the claim.
-    pub(super) fn holds(
-        &self,
-        proof: &Proof,
-        challenge: impl FnOnce(&Transcript) -> Scalar,
-    ) -> bool {
+    pub(super) fn holds(&self, proof: &Proof, challenge: impl FnOnce(&Transcript) -> Scalar) -> bool {
         let Proof { c, s } = proof;
-        let on_base =
-            RistrettoPoint::vartime_double_scalar_mul_basepoint(c, self.public.point(), s);
+        let on_base = RistrettoPoint::vartime_double_scalar_mul_basepoint(c, self.public.point(), s);
         let on_m = RistrettoPoint::vartime_multiscalar_mul([s, c], [&self.m, &self.z]);
         challenge(&self.transcript(on_base, on_m)) == *c
     }
@@ -103,14 +91,7 @@ impl Dleq<'_> {
 ///
 /// `statement` is a hash of all that the challenge will depend on, so a repeated `fresh` (a retry, a restored
 /// machine) cannot put one nonce under two challenges, which would give the key away.
-pub(super) fn derive_nonce(
-    key: &NonceKey,
-    statement: &[u8; 64],
-    fresh: &[u8; 32],
-) -> Zeroizing<Scalar> {
+pub(super) fn derive_nonce(key: &NonceKey, statement: &[u8; 64], fresh: &[u8; 32]) -> Zeroizing<Scalar> {
     let key = hmac::Key::new(hmac::HMAC_SHA512, key.as_bytes());
-    Zeroizing::new(Scalar::from_bytes_mod_order_wide(&mac(
-        &key,
-        &[statement, fresh],
-    )))
+    Zeroizing::new(Scalar::from_bytes_mod_order_wide(&mac(&key, &[statement, fresh])))
 }

@@ -64,16 +64,8 @@ pub fn derive_key_pair(mode: Mode, seed: &[u8; 32], info: &[u8]) -> Result<Secre
     if info.len() > INPUT_BYTES_MAX {
         return Err(Error::DeriveKeyPair);
     }
-    let derive = |counter| {
-        hash_to_scalar(
-            mode,
-            &[seed, &i2osp_2(info.len()), info, &[counter]],
-            b"DeriveKeyPair",
-        )
-    };
-    (0..=u8::MAX)
-        .find_map(|counter| SecretKey::from_scalar(derive(counter)))
-        .ok_or(Error::DeriveKeyPair)
+    let derive = |counter| hash_to_scalar(mode, &[seed, &i2osp_2(info.len()), info, &[counter]], b"DeriveKeyPair");
+    (0..=u8::MAX).find_map(|counter| SecretKey::from_scalar(derive(counter))).ok_or(Error::DeriveKeyPair)
 }
 
 /// `Blind` (section 3.3.1): `blind · HashToGroup(input)` for each input.
@@ -85,15 +77,8 @@ pub fn blind(mode: Mode, inputs: &[&[u8]], blinds: &[RandomScalar]) -> Result<El
     if points.len() != blinds.len() {
         return Err(Error::Count);
     }
-    let blinded: Vec<_> = points
-        .iter()
-        .zip(blinds)
-        .map(|(point, blind)| point * blind.0)
-        .collect();
-    let encodings = blinded
-        .iter()
-        .map(|point| point.compress().to_bytes())
-        .collect();
+    let blinded: Vec<_> = points.iter().zip(blinds).map(|(point, blind)| point * blind.0).collect();
+    let encodings = blinded.iter().map(|point| point.compress().to_bytes()).collect();
     Elements::from_computed(encodings, blinded).map_err(|_| Error::Count)
 }
 
@@ -101,25 +86,13 @@ pub fn blind(mode: Mode, inputs: &[&[u8]], blinds: &[RandomScalar]) -> Result<El
 ///
 /// # Errors
 /// [`Error::InvalidInput`] and [`Error::Count`].
-pub fn finalize(
-    inputs: &[&[u8]],
-    blinds: &[RandomScalar],
-    evaluated: &Elements,
-) -> Result<Vec<Output>, Error> {
+pub fn finalize(inputs: &[&[u8]], blinds: &[RandomScalar], evaluated: &Elements) -> Result<Vec<Output>, Error> {
     check_inputs(inputs)?;
     if inputs.len() != blinds.len() || inputs.len() != evaluated.len() {
         return Err(Error::Count);
     }
-    let unblinded = evaluated
-        .points()
-        .iter()
-        .zip(blinds)
-        .map(|(point, blind)| point * blind.0.invert());
-    Ok(inputs
-        .iter()
-        .zip(unblinded)
-        .map(|(input, point)| hash_output(input, point.compress().as_bytes()))
-        .collect())
+    let unblinded = evaluated.points().iter().zip(blinds).map(|(point, blind)| point * blind.0.invert());
+    Ok(inputs.iter().zip(unblinded).map(|(input, point)| hash_output(input, point.compress().as_bytes())).collect())
 }
 
 /// `Evaluate` (section 3.3.1): the output without blinding, for the holder of the key.
@@ -129,11 +102,7 @@ pub fn finalize(
 pub fn evaluate(mode: Mode, key: &SecretKey, inputs: &[&[u8]]) -> Result<Vec<Output>, Error> {
     let points = hash_inputs(mode, inputs)?;
     let evaluated = points.iter().map(|point| point * key.scalar());
-    Ok(inputs
-        .iter()
-        .zip(evaluated)
-        .map(|(input, point)| hash_output(input, point.compress().as_bytes()))
-        .collect())
+    Ok(inputs.iter().zip(evaluated).map(|(input, point)| hash_output(input, point.compress().as_bytes())).collect())
 }
 
 /// `GenerateProof` (section 2.2.1) in mode 0x01, with `ComputeCompositesFast`. The nonce serves once.
@@ -148,11 +117,7 @@ pub fn generate_proof(
 ) -> Result<Proof, Error> {
     let weights = composite_weights(key.public(), blinded.as_slice(), evaluated)?;
     let m = RistrettoPoint::vartime_multiscalar_mul(&weights, blinded.points());
-    let claim = Dleq {
-        public: key.public(),
-        m,
-        z: key.scalar() * m,
-    };
+    let claim = Dleq { public: key.public(), m, z: key.scalar() * m };
     Ok(claim.prove(key, &nonce.0, |points| challenge(key.public(), points)))
 }
 
@@ -160,12 +125,7 @@ pub fn generate_proof(
 ///
 /// # Errors
 /// [`Error::Verify`], or [`Error::Count`] if the batches differ in length.
-pub fn verify_proof(
-    public: &PublicKey,
-    blinded: &Elements,
-    evaluated: &Elements,
-    proof: &Proof,
-) -> Result<(), Error> {
+pub fn verify_proof(public: &PublicKey, blinded: &Elements, evaluated: &Elements, proof: &Proof) -> Result<(), Error> {
     let weights = composite_weights(public, blinded.as_slice(), evaluated.as_slice())?;
     let m = RistrettoPoint::vartime_multiscalar_mul(&weights, blinded.points());
     let z = RistrettoPoint::vartime_multiscalar_mul(&weights, evaluated.points());
@@ -203,10 +163,7 @@ impl RandomScalar {
     /// [`Error::Deserialize`] for zero and what is not below the group order.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, Error> {
         let scalar: Option<Scalar> = Scalar::from_canonical_bytes(*bytes).into();
-        scalar
-            .filter(|scalar| *scalar != Scalar::ZERO)
-            .map(Self)
-            .ok_or(Error::Deserialize)
+        scalar.filter(|scalar| *scalar != Scalar::ZERO).map(Self).ok_or(Error::Deserialize)
     }
 }
 
@@ -217,30 +174,19 @@ impl core::fmt::Debug for RandomScalar {
 }
 
 fn check_inputs(inputs: &[&[u8]]) -> Result<(), Error> {
-    let long = inputs
-        .iter()
-        .position(|input| input.len() > INPUT_BYTES_MAX);
+    let long = inputs.iter().position(|input| input.len() > INPUT_BYTES_MAX);
     long.map_or(Ok(()), |index| Err(Error::InvalidInput { index }))
 }
 
 fn hash_inputs(mode: Mode, inputs: &[&[u8]]) -> Result<Vec<RistrettoPoint>, Error> {
     check_inputs(inputs)?;
-    let points: Vec<_> = inputs
-        .iter()
-        .map(|input| hash_to_group(mode, input))
-        .collect();
-    let identity = points
-        .iter()
-        .position(|point| is_identity(point.compress().as_bytes()));
+    let points: Vec<_> = inputs.iter().map(|input| hash_to_group(mode, input)).collect();
+    let identity = points.iter().position(|point| is_identity(point.compress().as_bytes()));
     identity.map_or(Ok(points), |index| Err(Error::InvalidInput { index }))
 }
 
 /// The weights of `ComputeComposites` (section 2.2.1).
-fn composite_weights(
-    public: &PublicKey,
-    blinded: &[Element],
-    evaluated: &[Element],
-) -> Result<Vec<Scalar>, Error> {
+fn composite_weights(public: &PublicKey, blinded: &[Element], evaluated: &[Element]) -> Result<Vec<Scalar>, Error> {
     if blinded.len() != evaluated.len() {
         return Err(Error::Count);
     }
@@ -250,22 +196,12 @@ fn composite_weights(
     update_prefixed(&mut hash, &seed_dst);
     let seed = hash.finalize();
     let pairs = blinded.iter().zip(evaluated).enumerate();
-    Ok(pairs
-        .map(|(index, (c, d))| composite_weight(&seed, index, c, d))
-        .collect())
+    Ok(pairs.map(|(index, (c, d))| composite_weight(&seed, index, c, d)).collect())
 }
 
 fn composite_weight(seed: &[u8], index: usize, c: &Element, d: &Element) -> Scalar {
-    let transcript: [&[u8]; 8] = [
-        &i2osp_2(seed.len()),
-        seed,
-        &i2osp_2(index),
-        &i2osp_2(c.len()),
-        c,
-        &i2osp_2(d.len()),
-        d,
-        b"Composite",
-    ];
+    let transcript: [&[u8]; 8] =
+        [&i2osp_2(seed.len()), seed, &i2osp_2(index), &i2osp_2(c.len()), c, &i2osp_2(d.len()), d, b"Composite"];
     hash_to_scalar(Mode::Voprf, &transcript, b"HashToScalar-")
 }
 

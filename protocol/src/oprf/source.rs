@@ -14,37 +14,23 @@ use super::secret::MatchingKey;
 #[must_use]
 pub fn evaluate(key: &SecretKey, blinded: &Elements) -> Vec<Element> {
     let half_key = Zeroizing::new(key.scalar().div_by_2());
-    let halves: Vec<_> = blinded
-        .points()
-        .iter()
-        .map(|point| point * *half_key)
-        .collect();
-    encode_doubles(&halves)
-        .iter()
-        .map(CompressedRistretto::to_bytes)
-        .collect()
+    let halves: Vec<_> = blinded.points().iter().map(|point| point * *half_key).collect();
+    encode_doubles(&halves).iter().map(CompressedRistretto::to_bytes).collect()
 }
 
 /// `m_j(x)` of a source's own people, in the same order: `Evaluate` (RFC 9497, section 3.3.1), truncated.
 #[must_use]
 pub fn evaluate_direct(key: &SecretKey, people: &[OprfInput]) -> Vec<MatchingKey> {
     let half_key = Zeroizing::new(key.scalar().div_by_2());
-    let halves = people
-        .iter()
-        .map(|person| hash_to_group(Mode::Voprf, person) * *half_key);
+    let halves = people.iter().map(|person| hash_to_group(Mode::Voprf, person) * *half_key);
     matching_keys(people, &Zeroizing::new(halves.collect::<Vec<_>>()))
 }
 
 /// The matching keys of people whose unblinded elements are twice the given points.
 pub(super) fn matching_keys(people: &[OprfInput], halves: &[RistrettoPoint]) -> Vec<MatchingKey> {
     let elements = Zeroizing::new(encode_doubles(halves));
-    let outputs = people
-        .iter()
-        .zip(elements.iter())
-        .map(|(person, element)| hash_output(person, element.as_bytes()));
-    outputs
-        .map(|output| MatchingKey::from_output(&output))
-        .collect()
+    let outputs = people.iter().zip(elements.iter()).map(|(person, element)| hash_output(person, element.as_bytes()));
+    outputs.map(|output| MatchingKey::from_output(&output)).collect()
 }
 
 /// Encodes twice each point. Doubling is what makes one shared inversion enough: an encoding by itself takes an

@@ -26,10 +26,7 @@ struct Fixture {
 }
 
 fn bytes<const N: usize>(value: &Value) -> [u8; N] {
-    hex::decode(value.as_str().unwrap())
-        .unwrap()
-        .try_into()
-        .unwrap()
+    hex::decode(value.as_str().unwrap()).unwrap().try_into().unwrap()
 }
 
 fn list<const N: usize>(value: &Value) -> Vec<[u8; N]> {
@@ -61,25 +58,14 @@ impl Fixture {
                 batch: u64::from_be_bytes(bytes(&batch["number"])),
             },
             seed: BatchSeed::from_bytes(bytes(&batch["seed"])),
-            people: people
-                .map(|person| person.as_str().unwrap().as_bytes().try_into().unwrap())
-                .collect(),
+            people: people.map(|person| person.as_str().unwrap().as_bytes().try_into().unwrap()).collect(),
             json,
         }
     }
 
     fn key_context(&self) -> KeyContext {
-        let BatchContext {
-            federation,
-            source,
-            epoch,
-            ..
-        } = self.context;
-        KeyContext {
-            federation,
-            source,
-            epoch,
-        }
+        let BatchContext { federation, source, epoch, .. } = self.context;
+        KeyContext { federation, source, epoch }
     }
 
     fn blind(&self) -> BlindedBatch {
@@ -88,14 +74,7 @@ impl Fixture {
 
     /// What the source would prove for this answer, right or wrong.
     fn prove(&self, batch: &BlindedBatch, evaluated: &[Element]) -> Proof {
-        prove(
-            &self.key,
-            &self.context,
-            batch.sent(),
-            evaluated,
-            &self.nonce_key,
-            &self.fresh,
-        )
+        prove(&self.key, &self.context, batch.sent(), evaluated, &self.nonce_key, &self.fresh)
     }
 
     fn prepared(&self) -> PreparedKey {
@@ -110,9 +89,7 @@ fn key_bytes(keys: &[MatchingKey]) -> Vec<[u8; 32]> {
 /// `k·P + G`: a wrong answer that decodes.
 fn shifted(element: &Element) -> Element {
     let base = curve25519_dalek::constants::RISTRETTO_BASEPOINT_POINT;
-    (Elements::decode(&[*element]).unwrap().points()[0] + base)
-        .compress()
-        .to_bytes()
+    (Elements::decode(&[*element]).unwrap().points()[0] + base).compress().to_bytes()
 }
 
 #[test]
@@ -120,20 +97,11 @@ fn blinding_matches_vector() {
     let fixture = Fixture::load();
     let expected = &fixture.json["batch"];
     let key = hmac::Key::new(hmac::HMAC_SHA512, fixture.seed.as_bytes());
-    let blinds: Vec<_> = fixture
-        .people
-        .iter()
-        .map(|person| derive_blind(&key, person).to_bytes())
-        .collect();
-    let padding: Vec<_> = (0..2)
-        .map(|index| derive_padding(&key, index).compress().to_bytes())
-        .collect();
+    let blinds: Vec<_> = fixture.people.iter().map(|person| derive_blind(&key, person).to_bytes()).collect();
+    let padding: Vec<_> = (0..2).map(|index| derive_padding(&key, index).compress().to_bytes()).collect();
     assert_eq!(blinds, list::<32>(&expected["blinds"]));
     assert_eq!(padding, list::<32>(&expected["padding"]));
-    assert_eq!(
-        fixture.blind().sent().as_slice(),
-        list::<32>(&expected["blinded"])
-    );
+    assert_eq!(fixture.blind().sent().as_slice(), list::<32>(&expected["blinded"]));
 }
 
 #[test]
@@ -143,22 +111,11 @@ fn batch_matches_vector() {
     let (batch, source) = (fixture.blind(), fixture.prepared());
     let received = Elements::decode(batch.sent().as_slice()).unwrap();
     let evaluated = evaluate(&fixture.key, &received);
-    assert_eq!(
-        fixture.key.public().as_bytes(),
-        &bytes(&fixture.json["source"]["public_key"])
-    );
+    assert_eq!(fixture.key.public().as_bytes(), &bytes(&fixture.json["source"]["public_key"]));
     assert_eq!(evaluated, list::<32>(&expected["evaluated"]));
 
-    let seed = batch_seed(
-        &fixture.context,
-        fixture.key.public(),
-        received.as_slice(),
-        &evaluated,
-    );
-    let weights: Vec<_> = weights(&seed, 4)
-        .iter()
-        .map(|weight| weight.to_bytes()[..16].to_vec())
-        .collect();
+    let seed = batch_seed(&fixture.context, fixture.key.public(), received.as_slice(), &evaluated);
+    let weights: Vec<_> = weights(&seed, 4).iter().map(|weight| weight.to_bytes()[..16].to_vec()).collect();
     assert_eq!(seed, bytes(&expected["proof_seed"]));
     assert_eq!(weights, list::<16>(&expected["weights"]));
 
@@ -166,10 +123,7 @@ fn batch_matches_vector() {
     assert_eq!(proof.to_bytes(), bytes(&expected["proof"]));
     let proof = Proof::from_bytes(&proof.to_bytes()).unwrap();
     let verified = verify(&source, &fixture.context, &batch, &evaluated, &proof).unwrap();
-    assert_eq!(
-        key_bytes(&verified.finalize()),
-        list::<32>(&expected["matching_keys"])
-    );
+    assert_eq!(key_bytes(&verified.finalize()), list::<32>(&expected["matching_keys"]));
 }
 
 #[test]
@@ -180,10 +134,7 @@ fn direct_evaluation_and_rfc_match_vector() {
     assert_eq!(key_bytes(&direct), list::<32>(&expected["matching_keys"]));
     let inputs: Vec<&[u8]> = fixture.people.iter().map(|person| &person[..]).collect();
     let outputs = rfc::evaluate(Mode::Voprf, &fixture.key, &inputs).unwrap();
-    assert_eq!(
-        outputs.iter().map(|output| **output).collect::<Vec<_>>(),
-        list::<64>(&expected["outputs"])
-    );
+    assert_eq!(outputs.iter().map(|output| **output).collect::<Vec<_>>(), list::<64>(&expected["outputs"]));
 }
 
 #[test]
@@ -191,10 +142,7 @@ fn key_announcement_matches_vector() {
     let fixture = Fixture::load();
     let context = fixture.key_context();
     let proof = prove_key(&fixture.key, &context, &fixture.nonce_key, &fixture.fresh);
-    assert_eq!(
-        proof.to_bytes(),
-        bytes(&fixture.json["key_announcement"]["proof"])
-    );
+    assert_eq!(proof.to_bytes(), bytes(&fixture.json["key_announcement"]["proof"]));
     assert_eq!(verify_key(fixture.key.public(), &context, &proof), Ok(()));
 }
 
@@ -205,34 +153,19 @@ fn key_announcement_is_bound_to_key_and_context() {
     let public = fixture.key.public();
     let proof = prove_key(&fixture.key, &context, &fixture.nonce_key, &fixture.fresh);
     let wrong = [
-        KeyContext {
-            federation: [0; 32],
-            ..context
-        },
-        KeyContext {
-            source: context.source + 1,
-            ..context
-        },
-        KeyContext {
-            epoch: context.epoch + 1,
-            ..context
-        },
+        KeyContext { federation: [0; 32], ..context },
+        KeyContext { source: context.source + 1, ..context },
+        KeyContext { epoch: context.epoch + 1, ..context },
     ];
     for wrong in wrong {
         assert_eq!(verify_key(public, &wrong, &proof), Err(KeyProofError));
     }
     let other = SecretKey::generate(&mut rng());
-    assert_eq!(
-        verify_key(other.public(), &context, &proof),
-        Err(KeyProofError)
-    );
+    assert_eq!(verify_key(other.public(), &context, &proof), Err(KeyProofError));
     for byte in [0, 32] {
         let mut altered = proof.to_bytes();
         altered[byte] ^= 1;
-        assert_eq!(
-            verify_key(public, &context, &Proof::from_bytes(&altered).unwrap()),
-            Err(KeyProofError)
-        );
+        assert_eq!(verify_key(public, &context, &Proof::from_bytes(&altered).unwrap()), Err(KeyProofError));
     }
 }
 
@@ -246,18 +179,8 @@ fn altered_answers_are_refused() {
     let proof = fixture.prove(&batch, &right);
     let refused = |answer: &[Element]| {
         let honest = verify(&source, &fixture.context, &batch, answer, &proof).map(|_| ());
-        let own = verify(
-            &source,
-            &fixture.context,
-            &batch,
-            answer,
-            &fixture.prove(&batch, answer),
-        )
-        .map(|_| ());
-        assert_eq!(
-            (honest, own),
-            (Err(ProofError::Refused), Err(ProofError::Refused))
-        );
+        let own = verify(&source, &fixture.context, &batch, answer, &fixture.prove(&batch, answer)).map(|_| ());
+        assert_eq!((honest, own), (Err(ProofError::Refused), Err(ProofError::Refused)));
     };
     // Positions 0 and 1 are people, 2 and 3 padding.
     for position in 0..4 {
@@ -291,13 +214,7 @@ fn altered_question_is_refused() {
         let mut question = batch.sent().as_slice().to_vec();
         question[position] = shifted(&question[position]);
         let question = Elements::decode(&question).unwrap();
-        let result = verify_elements(
-            fixture.key.public(),
-            &fixture.context,
-            &question,
-            &right,
-            &proof,
-        );
+        let result = verify_elements(fixture.key.public(), &fixture.context, &question, &right, &proof);
         assert_eq!(result, Err(ProofError::Refused));
     }
 }
@@ -309,38 +226,17 @@ fn proof_is_bound_to_context_and_key() {
     let answer = evaluate(&fixture.key, batch.sent());
     let proof = fixture.prove(&batch, &answer);
     let wrong = [
-        BatchContext {
-            federation: [0; 32],
-            ..context
-        },
-        BatchContext {
-            source: context.source + 1,
-            ..context
-        },
-        BatchContext {
-            owner: context.owner + 1,
-            ..context
-        },
-        BatchContext {
-            epoch: context.epoch + 1,
-            ..context
-        },
-        BatchContext {
-            batch: context.batch + 1,
-            ..context
-        },
+        BatchContext { federation: [0; 32], ..context },
+        BatchContext { source: context.source + 1, ..context },
+        BatchContext { owner: context.owner + 1, ..context },
+        BatchContext { epoch: context.epoch + 1, ..context },
+        BatchContext { batch: context.batch + 1, ..context },
     ];
     for wrong in wrong {
-        assert_eq!(
-            verify(&source, &wrong, &batch, &answer, &proof).err(),
-            Some(ProofError::Refused)
-        );
+        assert_eq!(verify(&source, &wrong, &batch, &answer, &proof).err(), Some(ProofError::Refused));
     }
     let other = PreparedKey::new(SecretKey::generate(&mut rng()).public().clone());
-    assert_eq!(
-        verify(&other, &context, &batch, &answer, &proof).err(),
-        Some(ProofError::Refused)
-    );
+    assert_eq!(verify(&other, &context, &batch, &answer, &proof).err(), Some(ProofError::Refused));
     assert!(verify(&source, &context, &batch, &answer, &proof).is_ok());
 }
 
@@ -358,23 +254,11 @@ fn altered_proof_and_wrong_counts_are_refused() {
         assert_eq!(result.err(), Some(ProofError::Refused));
     }
     let short = verify(&source, &fixture.context, &batch, &answer[..3], &proof);
-    assert_eq!(
-        short.err(),
-        Some(ProofError::Count {
-            blinded: 4,
-            evaluated: 3
-        })
-    );
+    assert_eq!(short.err(), Some(ProofError::Count { blinded: 4, evaluated: 3 }));
     let mut long = answer;
     long.push(long[0]);
     let long = verify(&source, &fixture.context, &batch, &long, &proof);
-    assert_eq!(
-        long.err(),
-        Some(ProofError::Count {
-            blinded: 4,
-            evaluated: 5
-        })
-    );
+    assert_eq!(long.err(), Some(ProofError::Count { blinded: 4, evaluated: 5 }));
 }
 
 /// Against generalised birthday attacks: whichever element changes, every weight changes.
@@ -385,25 +269,15 @@ fn every_weight_depends_on_every_element() {
     let blinded = batch.sent().as_slice().to_vec();
     let evaluated = evaluate(&fixture.key, batch.sent());
     let all_weights = |blinded: &[Element], evaluated: &[Element]| {
-        weights(
-            &batch_seed(&fixture.context, fixture.key.public(), blinded, evaluated),
-            4,
-        )
+        weights(&batch_seed(&fixture.context, fixture.key.public(), blinded, evaluated), 4)
     };
     let base = all_weights(&blinded, &evaluated);
     for position in 0..4 {
         let (mut question, mut answer) = (blinded.clone(), evaluated.clone());
         question[position] = shifted(&question[position]);
         answer[position] = shifted(&answer[position]);
-        for changed in [
-            all_weights(&question, &evaluated),
-            all_weights(&blinded, &answer),
-        ] {
-            assert!(
-                base.iter()
-                    .zip(&changed)
-                    .all(|(before, after)| before != after)
-            );
+        for changed in [all_weights(&question, &evaluated), all_weights(&blinded, &answer)] {
+            assert!(base.iter().zip(&changed).all(|(before, after)| before != after));
         }
     }
 }
@@ -416,10 +290,7 @@ fn repeated_fresh_bytes_do_not_repeat_the_nonce() {
     let nonce = |statement| *proof::derive_nonce(&fixture.nonce_key, statement, &fixture.fresh);
     assert_ne!(nonce(&one), nonce(&two));
     assert_eq!(nonce(&one), nonce(&one));
-    assert_ne!(
-        nonce(&one),
-        *proof::derive_nonce(&fixture.nonce_key, &one, &[0; 32])
-    );
+    assert_ne!(nonce(&one), *proof::derive_nonce(&fixture.nonce_key, &one, &[0; 32]));
 }
 
 #[test]
@@ -430,13 +301,7 @@ fn blinds_are_bound_to_seed_and_person() {
     let again = blind(&fixture.seed, &swapped, 4).unwrap();
     assert_eq!(again.sent().as_slice()[0], first.sent().as_slice()[1]);
     let other = blind(&BatchSeed::generate(&mut rng()), &fixture.people, 4).unwrap();
-    assert!(
-        first
-            .sent()
-            .as_slice()
-            .iter()
-            .all(|element| !other.sent().as_slice().contains(element))
-    );
+    assert!(first.sent().as_slice().iter().all(|element| !other.sent().as_slice().contains(element)));
 }
 
 #[test]
@@ -444,20 +309,8 @@ fn impossible_batches_are_not_made() {
     let fixture = Fixture::load();
     let make = |people, padded_len| blind(&fixture.seed, people, padded_len).err();
     assert_eq!(make(&[], 256), Some(BlindError::Empty));
-    assert_eq!(
-        make(&fixture.people, 1),
-        Some(BlindError::Length {
-            people: 2,
-            padded_len: 1
-        })
-    );
-    assert_eq!(
-        make(&fixture.people, 8_193),
-        Some(BlindError::Length {
-            people: 2,
-            padded_len: 8_193
-        })
-    );
+    assert_eq!(make(&fixture.people, 1), Some(BlindError::Length { people: 2, padded_len: 1 }));
+    assert_eq!(make(&fixture.people, 8_193), Some(BlindError::Length { people: 2, padded_len: 8_193 }));
     assert_eq!([1, 256, 257, 8_192].map(padded_len), [256, 256, 512, 8_192]);
 }
 
@@ -480,50 +333,27 @@ fn malformed_elements_are_refused_by_position() {
         let mut elements = answer.clone();
         for bad in BAD_ENCODINGS {
             elements[index] = bytes(&bad.into());
-            assert_eq!(
-                Elements::decode(&elements).err(),
-                Some(ElementsError::NonCanonical { index }),
-                "{bad}"
-            );
+            assert_eq!(Elements::decode(&elements).err(), Some(ElementsError::NonCanonical { index }), "{bad}");
         }
         elements[index] = [0; 32];
-        assert_eq!(
-            Elements::decode(&elements).err(),
-            Some(ElementsError::Identity { index })
-        );
+        assert_eq!(Elements::decode(&elements).err(), Some(ElementsError::Identity { index }));
         let refused = verify(&source, &fixture.context, &batch, &elements, &proof).err();
-        assert_eq!(
-            refused,
-            Some(ProofError::Elements(ElementsError::Identity { index }))
-        );
+        assert_eq!(refused, Some(ProofError::Elements(ElementsError::Identity { index })));
     }
     assert_eq!(Elements::decode(&[]).err(), Some(ElementsError::Count(0)));
-    assert_eq!(
-        Elements::decode(&vec![answer[0]; 8_193]).err(),
-        Some(ElementsError::Count(8_193))
-    );
-    assert_eq!(
-        Elements::decode(&vec![answer[0]; 8_192]).unwrap().len(),
-        8_192
-    );
+    assert_eq!(Elements::decode(&vec![answer[0]; 8_193]).err(), Some(ElementsError::Count(8_193)));
+    assert_eq!(Elements::decode(&vec![answer[0]; 8_192]).unwrap().len(), 8_192);
 }
 
 #[test]
 fn malformed_keys_and_proofs_are_refused() {
     // The group order, little-endian.
-    let order =
-        bytes::<32>(&"edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010".into());
+    let order = bytes::<32>(&"edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010".into());
     assert_eq!(SecretKey::from_bytes(&[0; 32]).err(), Some(KeyError::Zero));
-    assert_eq!(
-        SecretKey::from_bytes(&order).err(),
-        Some(KeyError::NonCanonical)
-    );
+    assert_eq!(SecretKey::from_bytes(&order).err(), Some(KeyError::NonCanonical));
     assert_eq!(PublicKey::from_bytes(&[0; 32]).err(), Some(KeyError::Zero));
     for bad in BAD_ENCODINGS {
-        assert_eq!(
-            PublicKey::from_bytes(&bytes(&bad.into())).err(),
-            Some(KeyError::NonCanonical)
-        );
+        assert_eq!(PublicKey::from_bytes(&bytes(&bad.into())).err(), Some(KeyError::NonCanonical));
     }
     for half in [0, 32] {
         let mut proof = [0; 64];
@@ -537,10 +367,7 @@ fn keys_survive_custody() {
     let key = SecretKey::generate(&mut rng());
     let restored = SecretKey::from_bytes(&key.to_bytes()).unwrap();
     assert_eq!(restored.public(), key.public());
-    assert_eq!(
-        &PublicKey::from_bytes(key.public().as_bytes()).unwrap(),
-        key.public()
-    );
+    assert_eq!(&PublicKey::from_bytes(key.public().as_bytes()).unwrap(), key.public());
 }
 
 /// `Debug` of each secret, as it is, and without any four of its bytes in hexadecimal or decimal.
@@ -549,49 +376,28 @@ fn debug_output_is_redacted() {
     let fixture = Fixture::load();
     let batch = fixture.blind();
     let blind_key = hmac::Key::new(hmac::HMAC_SHA512, fixture.seed.as_bytes());
-    let blinds = fixture
-        .people
-        .iter()
-        .map(|person| derive_blind(&blind_key, person).to_bytes());
+    let blinds = fixture.people.iter().map(|person| derive_blind(&blind_key, person).to_bytes());
     let matching = evaluate_direct(&fixture.key, &fixture.people).remove(0);
     let scalar = rfc::RandomScalar::from_bytes(&fixture.key.to_bytes()).unwrap();
     let public = hex::encode(fixture.key.public().as_bytes());
     let shown = [
-        (
-            format!("{:?}", fixture.key),
-            format!("SecretKey {{ public: PublicKey({public}), .. }}"),
-        ),
-        (
-            format!("{:?}", fixture.nonce_key),
-            "NonceKey(redacted)".into(),
-        ),
+        (format!("{:?}", fixture.key), format!("SecretKey {{ public: PublicKey({public}), .. }}")),
+        (format!("{:?}", fixture.nonce_key), "NonceKey(redacted)".into()),
         (format!("{:?}", fixture.seed), "BatchSeed(redacted)".into()),
         (format!("{matching:?}"), "MatchingKey(redacted)".into()),
         (format!("{scalar:?}"), "RandomScalar(redacted)".into()),
-        (
-            format!("{batch:?}"),
-            "BlindedBatch { people: 2, sent: Elements { len: 4 }, .. }".into(),
-        ),
+        (format!("{batch:?}"), "BlindedBatch { people: 2, sent: Elements { len: 4 }, .. }".into()),
     ];
     let mut secrets: Vec<Vec<u8>> = blinds.map(|blind| blind.to_vec()).collect();
     secrets.extend(fixture.people.iter().map(|person| person.to_vec()));
-    secrets.extend(
-        [
-            &*fixture.key.to_bytes(),
-            fixture.nonce_key.as_bytes(),
-            fixture.seed.as_bytes(),
-        ]
-        .map(|s| s.to_vec()),
-    );
+    secrets
+        .extend([&*fixture.key.to_bytes(), fixture.nonce_key.as_bytes(), fixture.seed.as_bytes()].map(|s| s.to_vec()));
     secrets.push(matching.as_bytes().to_vec());
     for (shown, expected) in &shown {
         assert_eq!(shown, expected);
         for window in secrets.iter().flat_map(|secret| secret.windows(4)) {
             let decimal = format!("{window:?}");
-            assert!(
-                !shown.contains(&hex::encode(window))
-                    && !shown.contains(decimal.trim_matches(['[', ']']))
-            );
+            assert!(!shown.contains(&hex::encode(window)) && !shown.contains(decimal.trim_matches(['[', ']'])));
         }
     }
 }

@@ -41,11 +41,7 @@ impl Calendar {
             day = last.tomorrow().map_err(|_| CityError::Month)?;
         }
         let end = days_between(start, day) + DAYS_AFTER;
-        let texts = start
-            .series(jiff::Span::new().days(1))
-            .take(end as usize + 1)
-            .map(text)
-            .collect();
+        let texts = start.series(jiff::Span::new().days(1)).take(end as usize + 1).map(text).collect();
         Ok(Self { texts, months })
     }
 
@@ -112,13 +108,7 @@ mod tests {
         let ends: Vec<_> = calendar
             .months()
             .iter()
-            .map(|m| {
-                (
-                    m.name.as_str(),
-                    calendar.text(m.first),
-                    calendar.text(m.last),
-                )
-            })
+            .map(|m| (m.name.as_str(), calendar.text(m.first), calendar.text(m.last)))
             .collect();
         assert_eq!(
             ends,
@@ -129,18 +119,12 @@ mod tests {
             ]
         );
         assert_eq!(calendar.text(0), b"1925-12-01");
-        assert_eq!(
-            calendar.text(calendar.last_end() + DAYS_AFTER),
-            b"2028-03-15"
-        );
+        assert_eq!(calendar.text(calendar.last_end() + DAYS_AFTER), b"2028-03-15");
     }
 
     #[test]
     fn refuses_months_that_are_none() {
-        assert!(matches!(
-            Calendar::new((2027, 13), 1),
-            Err(CityError::Month)
-        ));
+        assert!(matches!(Calendar::new((2027, 13), 1), Err(CityError::Month)));
         assert!(matches!(Calendar::new((1900, 1), 1), Err(CityError::Month)));
     }
 }

@@ -78,11 +78,7 @@ impl Catalogue {
             }
         }
         for channel in &catalogue.channels {
-            if !catalogue
-                .departments
-                .iter()
-                .any(|d| d.id == channel.department)
-            {
+            if !catalogue.departments.iter().any(|d| d.id == channel.department) {
                 return Err(CityError::Department(channel.id.clone()));
             }
         }
@@ -137,19 +133,14 @@ mod tests {
         assert_eq!(catalogue.channels.len(), 48);
         assert_eq!(catalogue.matters.len(), 24);
         assert_eq!(catalogue.owners().count(), 10);
-        assert_eq!(
-            catalogue.channels.iter().map(|c| c.records).sum::<u64>(),
-            33_788_200
-        );
+        assert_eq!(catalogue.channels.iter().map(|c| c.records).sum::<u64>(), 33_788_200);
         let shares = catalogue.shares(120_000);
         assert_eq!(shares.iter().sum::<u64>(), 120_000);
         assert!(
             shares
                 .iter()
                 .zip(&catalogue.channels)
-                .all(
-                    |(&n, c)| (n as f64 - c.records as f64 * 120_000.0 / 33_788_200.0).abs() <= 1.0
-                )
+                .all(|(&n, c)| (n as f64 - c.records as f64 * 120_000.0 / 33_788_200.0).abs() <= 1.0)
         );
     }
 
@@ -158,13 +149,7 @@ mod tests {
         let text = "[[department]]\nid = \"../a\"\n";
         assert!(matches!(Catalogue::parse(text), Err(CityError::Id(_))));
         let text = "[[department]]\nid = \"a\"\n[[matter]]\nid = \"m\"\ndepartment = \"a\"\nkind = \"certify\"\n";
-        assert!(matches!(
-            Catalogue::parse(text),
-            Err(CityError::Department(_))
-        ));
-        assert!(matches!(
-            Catalogue::parse("[["),
-            Err(CityError::Catalogue(_))
-        ));
+        assert!(matches!(Catalogue::parse(text), Err(CityError::Department(_))));
+        assert!(matches!(Catalogue::parse("[["), Err(CityError::Catalogue(_))));
     }
 }

@@ -22,10 +22,7 @@ impl Number {
         text[10..12].copy_from_slice(&date[5..7]);
         text[12..14].copy_from_slice(&date[8..]);
         let sequence = self.sequence;
-        for (place, digit) in [sequence / 100, sequence / 10 % 10, sequence % 10]
-            .into_iter()
-            .enumerate()
-        {
+        for (place, digit) in [sequence / 100, sequence / 10 % 10, sequence % 10].into_iter().enumerate() {
             text[14 + place] = b'0' + digit as u8;
         }
         text[17] = check_character(&text);
@@ -41,9 +38,7 @@ pub(super) struct Numbers {
 
 impl Numbers {
     pub(super) fn new(calendar: &Calendar) -> Self {
-        Self {
-            given: vec![0; (calendar.last_end() as usize + 1) * REGIONS.len()],
-        }
+        Self { given: vec![0; (calendar.last_end() as usize + 1) * REGIONS.len()] }
     }
 
     /// A new number for somebody born on `birth`, or on the next day before it that has one left.
@@ -56,11 +51,7 @@ impl Numbers {
         }
         let sequence = scatter(self.given[slot]);
         self.given[slot] += 1;
-        Number {
-            birth: (slot / REGIONS.len()) as Day,
-            sequence,
-            region: (slot % REGIONS.len()) as u8,
-        }
+        Number { birth: (slot / REGIONS.len()) as Day, sequence, region: (slot % REGIONS.len()) as u8 }
     }
 }
 
@@ -73,9 +64,7 @@ pub(super) struct Citizens {
 impl Citizens {
     /// Citizens of one to 75 years at `today`.
     pub(super) fn new(today: Day) -> Self {
-        Self {
-            oldest: today - BIRTHDAYS as Day - 365,
-        }
+        Self { oldest: today - BIRTHDAYS as Day - 365 }
     }
 
     /// The number of citizen `index`; different for every index below [`CITIZENS_MAX`].
@@ -83,11 +72,7 @@ impl Citizens {
         let (index, birthday) = (index / BIRTHDAYS, index % BIRTHDAYS);
         let regions = REGIONS.len() as u64;
         let (given, region) = (index / regions % u64::from(SPLIT), index % regions);
-        Number {
-            birth: self.oldest + birthday as Day,
-            sequence: SPLIT + scatter(given as u16),
-            region: region as u8,
-        }
+        Number { birth: self.oldest + birthday as Day, sequence: SPLIT + scatter(given as u16), region: region as u8 }
     }
 }
 
@@ -98,11 +83,7 @@ fn scatter(given: u16) -> u16 {
 
 /// ISO 7064 MOD 11-2 over the first 17 digits.
 fn check_character(text: &[u8; 18]) -> u8 {
-    let sum: u32 = text
-        .iter()
-        .zip(WEIGHTS)
-        .map(|(&digit, weight)| u32::from(digit - b'0') * weight)
-        .sum();
+    let sum: u32 = text.iter().zip(WEIGHTS).map(|(&digit, weight)| u32::from(digit - b'0') * weight).sum();
     b"10X98765432"[(sum % 11) as usize]
 }
 

@@ -44,26 +44,18 @@ impl Population {
     /// The first month's people, and for each later month about 1 % newcomers.
     pub(super) fn new(plan: &CityPlan, catalogue: &Catalogue, calendar: &Calendar) -> Self {
         let mut builder = Builder {
-            villages: (plan.people as f64 * SEED_CITY_VILLAGES / super::SEED_CITY_PEOPLE as f64)
-                .round()
-                .max(1.0) as u64,
+            villages: (plan.people as f64 * SEED_CITY_VILLAGES / super::SEED_CITY_PEOPLE as f64).round().max(1.0)
+                as u64,
             rng: Rng::new(plan.seed, "people"),
             numbers: Numbers::new(calendar),
             calendar,
-            population: Self {
-                people: Vec::new(),
-                members: vec![Vec::new(); catalogue.matters.len()],
-            },
+            population: Self { people: Vec::new(), members: vec![Vec::new(); catalogue.matters.len()] },
         };
-        builder.add(catalogue, 0, plan.people, |matter, _| {
-            first_size(matter, plan.people)
-        });
+        builder.add(catalogue, 0, plan.people, |matter, _| first_size(matter, plan.people));
         for month in 1..plan.rounds as u8 {
             let newcomers = builder.rng.round(plan.people as f64 / NEWCOMERS_ONE_IN);
             let scale = newcomers as f64 / super::SEED_CITY_PEOPLE as f64;
-            builder.add(catalogue, month, newcomers, |matter, rng| {
-                rng.round(matter.recipients as f64 * scale)
-            });
+            builder.add(catalogue, month, newcomers, |matter, rng| rng.round(matter.recipients as f64 * scale));
         }
         builder.population
     }
@@ -76,12 +68,7 @@ impl Population {
         who: impl Fn(&Person) -> bool,
     ) -> u64 {
         let mut listed = vec![false; self.people.len()];
-        for (_, members) in catalogue
-            .matters
-            .iter()
-            .zip(&self.members)
-            .filter(|(matter, _)| counts(matter))
-        {
+        for (_, members) in catalogue.matters.iter().zip(&self.members).filter(|(matter, _)| counts(matter)) {
             for &person in members {
                 listed[person as usize] |= who(&self.people[person as usize]);
             }
@@ -92,8 +79,7 @@ impl Population {
 
 /// The size of a matter in the first month: in proportion, but a few where the city is large enough.
 fn first_size(matter: &Matter, people: u64) -> u64 {
-    let size =
-        (matter.recipients as f64 * people as f64 / super::SEED_CITY_PEOPLE as f64).round() as u64;
+    let size = (matter.recipients as f64 * people as f64 / super::SEED_CITY_PEOPLE as f64).round() as u64;
     size.max(FEW.min(people / 100)).max(1)
 }
 
@@ -117,19 +103,9 @@ struct Cohort {
 
 impl Builder<'_> {
     /// Adds one month's people: `count` recipients, and the people who are on outreach lists only.
-    fn add(
-        &mut self,
-        catalogue: &Catalogue,
-        month: u8,
-        count: u64,
-        size: impl Fn(&Matter, &mut Rng) -> u64,
-    ) {
-        let mut cohort = Cohort {
-            start: self.population.people.len(),
-            ages: Vec::new(),
-            placed: Vec::new(),
-            groups: Vec::new(),
-        };
+    fn add(&mut self, catalogue: &Catalogue, month: u8, count: u64, size: impl Fn(&Matter, &mut Rng) -> u64) {
+        let mut cohort =
+            Cohort { start: self.population.people.len(), ages: Vec::new(), placed: Vec::new(), groups: Vec::new() };
         for _ in 0..count {
             let age = draw_age(&mut self.rng);
             self.person(&mut cohort, age, month);
@@ -137,17 +113,12 @@ impl Builder<'_> {
         let mut order: Vec<usize> = (0..catalogue.matters.len()).collect();
         order.sort_by_key(|&at| std::cmp::Reverse(catalogue.matters[at].recipients));
         for kind in [Kind::Certify, Kind::Outreach] {
-            for &at in order
-                .iter()
-                .filter(|&&at| catalogue.matters[at].kind == kind)
-            {
+            for &at in order.iter().filter(|&&at| catalogue.matters[at].kind == kind) {
                 let matter = &catalogue.matters[at];
                 let wanted = size(matter, &mut self.rng) as usize;
                 match kind {
                     Kind::Certify => self.choose(&mut cohort, at, Rule::of(&matter.id), wanted),
-                    Kind::Outreach => {
-                        self.outreach(&mut cohort, at, Rule::of(&matter.id), wanted, month)
-                    }
+                    Kind::Outreach => self.outreach(&mut cohort, at, Rule::of(&matter.id), wanted, month),
                 }
             }
         }
@@ -158,10 +129,7 @@ impl Builder<'_> {
         let birth = self.calendar.first_end() - u32::from(age) * 1461 / 4 - rng.days(365) - 1;
         let number = self.numbers.give(birth, rng);
         let (death, left) = draw_death(rng, self.calendar, month);
-        let (village, grid) = (
-            1 + rng.below(self.villages) as u16,
-            1 + rng.below(GRIDS_PER_VILLAGE) as u8,
-        );
+        let (village, grid) = (1 + rng.below(self.villages) as u16, 1 + rng.below(GRIDS_PER_VILLAGE) as u8);
         self.population.people.push(Person {
             number,
             death,
@@ -179,19 +147,14 @@ impl Builder<'_> {
     /// Puts `wanted` people of the cohort on a matter: those who fit its rule, more than half of them people without a matter so far; if nobody fits, anybody.
     fn choose(&mut self, cohort: &mut Cohort, matter: usize, rule: Rule, wanted: usize) {
         let rng = &mut self.rng;
-        let mut fitting: Vec<u32> = (0..cohort.ages.len())
-            .filter(|&at| cohort.fits(at, rule, rng))
-            .map(|at| at as u32)
-            .collect();
+        let mut fitting: Vec<u32> =
+            (0..cohort.ages.len()).filter(|&at| cohort.fits(at, rule, rng)).map(|at| at as u32).collect();
         if fitting.is_empty() {
             fitting = (0..cohort.ages.len() as u32).collect();
         }
-        let (mut fresh, mut known): (Vec<u32>, Vec<u32>) = fitting
-            .into_iter()
-            .partition(|&at| !cohort.placed[at as usize]);
-        let of_fresh = (wanted * 3 / 5)
-            .max(wanted.saturating_sub(known.len()))
-            .min(fresh.len());
+        let (mut fresh, mut known): (Vec<u32>, Vec<u32>) =
+            fitting.into_iter().partition(|&at| !cohort.placed[at as usize]);
+        let of_fresh = (wanted * 3 / 5).max(wanted.saturating_sub(known.len())).min(fresh.len());
         let of_known = (wanted - of_fresh).min(known.len());
         rng.sample(&mut fresh, of_fresh);
         rng.sample(&mut known, of_known);
@@ -200,32 +163,19 @@ impl Builder<'_> {
             cohort.place(at as usize, rule);
             self.population.members[matter].push(cohort.start as u32 + at);
         }
-        rng.sample(
-            &mut self.population.members[matter][first..],
-            of_fresh + of_known,
-        );
+        rng.sample(&mut self.population.members[matter][first..], of_fresh + of_known);
     }
 
     /// An outreach list: a tenth are recipients of something else, the others are people of their own.
-    fn outreach(
-        &mut self,
-        cohort: &mut Cohort,
-        matter: usize,
-        rule: Rule,
-        wanted: usize,
-        month: u8,
-    ) {
+    fn outreach(&mut self, cohort: &mut Cohort, matter: usize, rule: Rule, wanted: usize, month: u8) {
         let first = self.population.members[matter].len();
         let rng = &mut self.rng;
-        let mut fitting: Vec<usize> = (0..cohort.ages.len())
-            .filter(|&at| cohort.fits(at, rule, rng))
-            .collect();
+        let mut fitting: Vec<usize> = (0..cohort.ages.len()).filter(|&at| cohort.fits(at, rule, rng)).collect();
         let known = (wanted / 10).min(fitting.len());
         rng.sample(&mut fitting, known);
         fitting.truncate(known);
         for _ in known..wanted {
-            let age =
-                rule.youngest + self.rng.below(u64::from(rule.oldest - rule.youngest) + 1) as u8;
+            let age = rule.youngest + self.rng.below(u64::from(rule.oldest - rule.youngest) + 1) as u8;
             fitting.push(cohort.ages.len());
             self.person(cohort, age, month);
         }
@@ -233,8 +183,7 @@ impl Builder<'_> {
             cohort.place(at, rule);
             self.population.members[matter].push((cohort.start + at) as u32);
         }
-        self.rng
-            .sample(&mut self.population.members[matter][first..], wanted);
+        self.rng.sample(&mut self.population.members[matter][first..], wanted);
     }
 }
 
@@ -242,8 +191,7 @@ impl Cohort {
     /// Whether a rule admits somebody; some receive two matters that exclude each other.
     fn fits(&self, at: usize, rule: Rule, rng: &mut Rng) -> bool {
         let apart = self.groups[at] & rule.group == 0;
-        (rule.youngest..=rule.oldest).contains(&self.ages[at])
-            && (apart || rng.one_in(IMPROPER_ONE_IN))
+        (rule.youngest..=rule.oldest).contains(&self.ages[at]) && (apart || rng.one_in(IMPROPER_ONE_IN))
     }
 
     fn place(&mut self, at: usize, rule: Rule) {
@@ -282,11 +230,7 @@ impl Rule {
             "old_age_allowance" => (80, 100, 0),
             _ => (1, 100, 0),
         };
-        Self {
-            youngest,
-            oldest,
-            group,
-        }
+        Self { youngest, oldest, group }
     }
 }
 
@@ -308,10 +252,7 @@ fn draw_death(rng: &mut Rng, calendar: &Calendar, joined: u8) -> (Day, u8) {
     }
     for (at, month) in months.iter().enumerate().skip(usize::from(joined) + 1) {
         if death.is_none() && rng.one_in(DEATHS_ONE_IN) {
-            death = Some((
-                month.first + rng.days(month.last - month.first + 1),
-                at as u8,
-            ));
+            death = Some((month.first + rng.days(month.last - month.first + 1), at as u8));
         }
     }
     let Some((day, month)) = death else {
@@ -347,11 +288,7 @@ mod tests {
     use super::*;
 
     fn seed_city(people: u64, rounds: u32) -> (Catalogue, Calendar, Population) {
-        let plan = CityPlan {
-            people,
-            rounds,
-            ..CityPlan::default()
-        };
+        let plan = CityPlan { people, rounds, ..CityPlan::default() };
         let catalogue = Catalogue::parse(super::super::CATALOGUE).unwrap();
         let calendar = Calendar::new(plan.first_month, rounds).unwrap();
         let population = Population::new(&plan, &catalogue, &calendar);
@@ -363,18 +300,10 @@ mod tests {
         let (catalogue, _, city) = seed_city(13_667, 1);
         for (matter, members) in catalogue.matters.iter().zip(&city.members) {
             let wanted = matter.recipients.div_ceil(100) as usize;
-            assert!(
-                members.len().abs_diff(wanted) <= 1,
-                "{}: {} of {wanted}",
-                matter.id,
-                members.len()
-            );
+            assert!(members.len().abs_diff(wanted) <= 1, "{}: {} of {wanted}", matter.id, members.len());
         }
         let recipients = city.count(&catalogue, |m| m.kind == Kind::Certify, |p| p.is_listed(0));
-        assert!(
-            (13_400..=13_667 + 202).contains(&recipients),
-            "{recipients}"
-        );
+        assert!((13_400..=13_667 + 202).contains(&recipients), "{recipients}");
     }
 
     #[test]
@@ -384,13 +313,8 @@ mod tests {
         for (matter, members) in catalogue.matters.iter().zip(&city.members) {
             let rule = Rule::of(&matter.id);
             for &at in members {
-                let age =
-                    (calendar.first_end() - city.people[at as usize].number.birth) as f64 / 365.25;
-                assert!(
-                    age >= f64::from(rule.youngest) && age < f64::from(rule.oldest) + 1.1,
-                    "{}: {age}",
-                    matter.id
-                );
+                let age = (calendar.first_end() - city.people[at as usize].number.birth) as f64 / 365.25;
+                assert!(age >= f64::from(rule.youngest) && age < f64::from(rule.oldest) + 1.1, "{}: {age}", matter.id);
                 pensions[at as usize] += u32::from(rule.group == PENSION);
             }
         }
@@ -412,11 +336,7 @@ mod tests {
     #[test]
     fn nobody_leaves_without_dying() {
         let (_, _, city) = seed_city(3_000, 3);
-        assert!(
-            city.people
-                .iter()
-                .all(|p| (p.death == NEVER) == (p.left == u8::MAX))
-        );
+        assert!(city.people.iter().all(|p| (p.death == NEVER) == (p.left == u8::MAX)));
         assert!(city.people.iter().all(|p| p.joined < p.left));
     }
 }

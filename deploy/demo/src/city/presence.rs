@@ -18,11 +18,7 @@ impl Span {
     /// A third of a window more than the first month needs, up to some days after the last month.
     pub(super) fn of(channel: &Channel, calendar: &Calendar) -> Self {
         let window = channel.window_days.min(HISTORY_DAYS_MAX);
-        let history = if window == 0 {
-            HISTORY_DAYS_MAX
-        } else {
-            window + window / 3 + 5
-        };
+        let history = if window == 0 { HISTORY_DAYS_MAX } else { window + window / 3 + 5 };
         let end = calendar.first_end();
         Self {
             first: end - history,
@@ -38,11 +34,7 @@ impl Span {
 
     /// The probability that a random day of the span counts in a month.
     fn counting(&self) -> f64 {
-        let counting = if self.window == 0 {
-            HISTORY_DAYS_MAX
-        } else {
-            self.window
-        };
+        let counting = if self.window == 0 { HISTORY_DAYS_MAX } else { self.window };
         f64::from(counting) / f64::from(self.len())
     }
 }
@@ -57,31 +49,15 @@ pub(super) struct Presence {
 
 impl Presence {
     /// For `quotas` records per channel and `people` on rosters. Visits are spread like a Poisson process; the rest follows.
-    pub(super) fn new(
-        catalogue: &Catalogue,
-        calendar: &Calendar,
-        quotas: &[u64],
-        people: usize,
-    ) -> Self {
-        let strong = catalogue
-            .channels
-            .iter()
-            .zip(quotas)
-            .filter(|(c, _)| c.is_strong_positive());
-        let meetings: f64 = strong
-            .map(|(c, &quota)| {
-                quota as f64 / VISITS_MEAN * meeting(Span::of(c, calendar).counting())
-            })
-            .sum();
+    pub(super) fn new(catalogue: &Catalogue, calendar: &Calendar, quotas: &[u64], people: usize) -> Self {
+        let strong = catalogue.channels.iter().zip(quotas).filter(|(c, _)| c.is_strong_positive());
+        let meetings: f64 =
+            strong.map(|(c, &quota)| quota as f64 / VISITS_MEAN * meeting(Span::of(c, calendar).counting())).sum();
         let meetings_per_person = meetings / people.max(1) as f64;
-        let roster_share =
-            (MEETINGS_WANTED / meetings_per_person.max(f64::MIN_POSITIVE)).clamp(0.1, 0.8);
+        let roster_share = (MEETINGS_WANTED / meetings_per_person.max(f64::MIN_POSITIVE)).clamp(0.1, 0.8);
         let found = 1.0 - exp_minus(roster_share * meetings_per_person);
         let silent_share = (1.0 - FOUND_WANTED / found.max(f64::MIN_POSITIVE)).clamp(0.02, 0.3);
-        Self {
-            roster_share,
-            silent_share,
-        }
+        Self { roster_share, silent_share }
     }
 }
 
@@ -116,11 +92,7 @@ mod tests {
 
     #[test]
     fn probabilities() {
-        assert!(
-            (0..200)
-                .map(|x| f64::from(x) / 10.0)
-                .all(|x| (exp_minus(x) - (-x).exp()).abs() < 1e-5)
-        );
+        assert!((0..200).map(|x| f64::from(x) / 10.0).all(|x| (exp_minus(x) - (-x).exp()).abs() < 1e-5));
         assert!((meeting(0.5) - (0.5 + 0.75 + 0.875 + 0.9375) / 4.0).abs() < 1e-12);
     }
 }

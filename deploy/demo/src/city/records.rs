@@ -33,9 +33,8 @@ pub(super) fn write(city: &City, at: usize, quota: u64, path: &Path) -> Result<(
 fn write_positive(file: &mut RecordFile, at: usize, channel: &Channel) -> Result<(), CityError> {
     let span = Span::of(channel, file.city.calendar);
     let at_a_time = (file.left / 8).clamp(1, VISITORS_AT_A_TIME);
-    let mut visitors: Vec<Visitor> = (0..at_a_time)
-        .map(|_| Visitor::draw(file.city, at, &span, &mut file.rng))
-        .collect();
+    let mut visitors: Vec<Visitor> =
+        (0..at_a_time).map(|_| Visitor::draw(file.city, at, &span, &mut file.rng)).collect();
     while file.left > 0 {
         let visitor = &mut visitors[file.rng.below(at_a_time) as usize];
         let day = visitor.day(&span, file.city, &mut file.rng);
@@ -56,9 +55,7 @@ fn write_negative(file: &mut RecordFile, at: usize, channel: &Channel) -> Result
     file.rng.sample(&mut events, count);
     while file.left > 0 {
         let (number, day) = if file.rng.below(file.left) < events.len() as u64 {
-            events
-                .pop()
-                .unwrap_or_else(|| other_event(city, channel, &mut file.rng))
+            events.pop().unwrap_or_else(|| other_event(city, channel, &mut file.rng))
         } else {
             other_event(city, channel, &mut file.rng)
         };
@@ -82,28 +79,14 @@ impl Visitor {
         let people = &city.population.people;
         if !people.is_empty() && rng.below(SCALE) < city.roster_share {
             let person = &people[rng.below(people.len() as u64) as usize];
-            let silent =
-                u64::from(person.luck) < city.silent_below && !is_lone_trace(city, at, person);
+            let silent = u64::from(person.luck) < city.silent_below && !is_lone_trace(city, at, person);
             if !(silent && span.window == 0) {
-                return Self {
-                    number: person.number,
-                    death: person.death,
-                    silent,
-                    visits,
-                };
+                return Self { number: person.number, death: person.death, silent, visits };
             }
         }
-        let (number, death) = if rng.one_in(DEPARTED_VISITORS_ONE_IN) {
-            city.departed(rng)
-        } else {
-            (city.living(rng), NEVER)
-        };
-        Self {
-            number,
-            death,
-            silent: false,
-            visits,
-        }
+        let (number, death) =
+            if rng.one_in(DEPARTED_VISITORS_ONE_IN) { city.departed(rng) } else { (city.living(rng), NEVER) };
+        Self { number, death, silent: false, visits }
     }
 
     fn day(&self, span: &Span, city: &City, rng: &mut Rng) -> Day {
@@ -114,11 +97,7 @@ impl Visitor {
         } else {
             span.first + rng.days(span.len())
         };
-        let alive = if day > self.death {
-            self.death - rng.days(30)
-        } else {
-            day
-        };
+        let alive = if day > self.death { self.death - rng.days(30) } else { day };
         alive.max(self.number.birth)
     }
 }
@@ -141,11 +120,7 @@ fn events(city: &City, at: usize, channel: &Channel, rng: &mut Rng) -> Vec<(Numb
     let cause = Cause::of(channel);
     let recent = city.calendar.first_end() - ERRORS_DAYS_BEFORE;
     let days = city.calendar.last_end() - recent + 1;
-    let errors_one_in = if channel.strength == Strength::Strong {
-        ERRORS_ONE_IN
-    } else {
-        ERRORS_WEAK_ONE_IN
-    };
+    let errors_one_in = if channel.strength == Strength::Strong { ERRORS_ONE_IN } else { ERRORS_WEAK_ONE_IN };
     let mut events = Vec::new();
     for (index, person) in city.population.people.iter().enumerate() {
         if cause == Cause::Death && person.death != NEVER {
@@ -154,10 +129,7 @@ fn events(city: &City, at: usize, channel: &Channel, rng: &mut Rng) -> Vec<(Numb
             }
         } else if rng.one_in(errors_one_in) {
             let day = recent + rng.days(days);
-            events.push((
-                person.number,
-                day.min(person.death).max(person.number.birth),
-            ));
+            events.push((person.number, day.min(person.death).max(person.number.birth)));
         }
     }
     events
@@ -174,19 +146,9 @@ fn is_reported(city: &City, at: usize, person: usize) -> bool {
     };
     let mut rng = Rng::new(city.plan.seed, "deaths").fork(person as u64);
     let sure = rng.below(of_death().count() as u64) as usize;
-    let chances = of_death().map(|(other, c)| {
-        (
-            other,
-            if c.strength == Strength::Strong {
-                rng.below(4) > 0
-            } else {
-                rng.one_in(5)
-            },
-        )
-    });
-    chances
-        .enumerate()
-        .any(|(place, (other, heard))| other == at && (heard || place == sure))
+    let chances = of_death()
+        .map(|(other, c)| (other, if c.strength == Strength::Strong { rng.below(4) > 0 } else { rng.one_in(5) }));
+    chances.enumerate().any(|(place, (other, heard))| other == at && (heard || place == sure))
 }
 
 /// A record about somebody who is on no roster.
@@ -199,11 +161,7 @@ fn other_event(city: &City, channel: &Channel, rng: &mut Rng) -> (Number, Day) {
         Cause::Other => {
             let first = city.calendar.first_end() - OTHER_DAYS_BEFORE;
             let number = city.living(rng);
-            (
-                number,
-                (first + rng.days(city.calendar.last_end() + DAYS_AFTER - first + 1))
-                    .max(number.birth),
-            )
+            (number, (first + rng.days(city.calendar.last_end() + DAYS_AFTER - first + 1)).max(number.birth))
         }
     }
 }

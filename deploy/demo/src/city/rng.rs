@@ -76,10 +76,7 @@ mod tests {
         assert_eq!(first(1, "a"), first(1, "a"));
         assert_ne!(first(1, "a"), first(2, "a"));
         assert_ne!(first(1, "a"), first(1, "b"));
-        assert_ne!(
-            Rng::new(1, "a").fork(0).next(),
-            Rng::new(1, "a").fork(1).next()
-        );
+        assert_ne!(Rng::new(1, "a").fork(0).next(), Rng::new(1, "a").fork(1).next());
     }
 
     #[test]

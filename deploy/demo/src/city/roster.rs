@@ -9,33 +9,14 @@ use super::rng::Rng;
 use super::table::Table;
 
 /// Writes one owner's roster of one month (both counted from 0); returns the number of rows.
-pub(super) fn write(
-    city: &City,
-    owner: usize,
-    department: &str,
-    month: usize,
-    path: &Path,
-) -> Result<u64, CityError> {
+pub(super) fn write(city: &City, owner: usize, department: &str, month: usize, path: &Path) -> Result<u64, CityError> {
     let matters = &city.catalogue.matters;
-    let foreign = matters
-        .iter()
-        .find(|m| m.department != department)
-        .map(|m| m.id.as_bytes());
-    let mut roster = Roster {
-        city,
-        table: Table::create(path, owner, HEADER)?,
-        cell: Vec::new(),
-        rows: 0,
-    };
-    for (at, matter) in matters
-        .iter()
-        .enumerate()
-        .filter(|(_, m)| m.department == department)
-    {
+    let foreign = matters.iter().find(|m| m.department != department).map(|m| m.id.as_bytes());
+    let mut roster = Roster { city, table: Table::create(path, owner, HEADER)?, cell: Vec::new(), rows: 0 };
+    for (at, matter) in matters.iter().enumerate().filter(|(_, m)| m.department == department) {
         let rows = Rng::new(city.plan.seed, &format!("roster/{}", matter.id));
-        for &person in city.population.members[at]
-            .iter()
-            .filter(|&&p| city.population.people[p as usize].is_listed(month))
+        for &person in
+            city.population.members[at].iter().filter(|&&p| city.population.people[p as usize].is_listed(month))
         {
             // The rows of a person look the same in every month.
             let mut rng = rows.fork(u64::from(person));
@@ -65,8 +46,7 @@ impl Roster<'_> {
         dirt::person_cell(person.number, self.city.calendar, rng, &mut self.cell);
         let (village, grid) = person.address();
         self.rows += 1;
-        self.table
-            .row(&[&self.cell, matter, village.as_bytes(), grid.as_bytes()])
+        self.table.row(&[&self.cell, matter, village.as_bytes(), grid.as_bytes()])
     }
 }
 

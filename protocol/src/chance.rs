@@ -1,0 +1,146 @@
+//! Every random choice of a round, derived from one seed: the same file can be made again, by anyone who has the seed,
+//! whatever threads, buckets or libraries it uses.
+
+use chacha20::{
+    ChaCha20,
+    cipher::{KeyIvInit, StreamCipher},
+};
+use ring::hkdf;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::file::FileKey;
+
+/// A member's secret seed, fresh for each round id.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct RoundSeed([u8; 32]);
+
+impl std::fmt::Debug for RoundSeed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RoundSeed(redacted)")
+    }
+}
+
+/// What a derived key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The 32 bytes that a file begins with.
+    Salt(FileKey),
+    /// The order of an owner's rows at one matter (its number).
+    RowOrder {
+        /// The owner's member number.
+        owner: u16,
+        /// The matter's number.
+        matter: u16,
+    },
+    /// The handles of an owner's records of one class.
+    Handles {
+        /// The owner's member number.
+        owner: u16,
+        /// The class's place in the order of the bits file.
+        class: u8,
+    },
+    /// Padding tags of a pool.
+    PoolPadding(FileKey),
+}
+
+impl RoundSeed {
+    /// The seed with these bytes, which must be fresh for a round.
+    pub fn new(bytes: [u8; 32]) -> RoundSeed {
+        RoundSeed(bytes)
+    }
+
+    /// The bytes, for sealing.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// HKDF-SHA256 with the round's hash as salt and `wugan/1/` and the purpose's name as info.
+    pub fn derive(&self, round: &[u8; 32], purpose: Purpose) -> [u8; 32] {
+        let name = match purpose {
+            Purpose::Salt(file) => format!("wugan/1/salt/{}", file.name()),
+            Purpose::RowOrder { owner, matter } => format!("wugan/1/row-order/{owner}/{matter}"),
+            Purpose::Handles { owner, class } => format!("wugan/1/handles/{owner}/{class}"),
+            Purpose::PoolPadding(file) => format!("wugan/1/pool-padding/{}", file.name()),
+        };
+        let mut key = [0; 32];
+        let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, round).extract(&self.0);
+        let info = [name.as_bytes()];
+        let filled = prk.expand(&info, hkdf::HKDF_SHA256).and_then(|okm| okm.fill(&mut key));
+        debug_assert!(filled.is_ok(), "32 bytes are within HKDF's bound");
+        key
+    }
+}
+
+/// The words of a derived key: u64s of the ChaCha20 keystream (RFC 8439, nonce and counter 0), little-endian.
+pub struct Words {
+    cipher: ChaCha20,
+    block: [u8; BLOCK_BYTES],
+    used: usize,
+}
+
+impl Words {
+    /// The words of `key`, from the first.
+    pub fn new(key: &[u8; 32]) -> Words {
+        Words { cipher: ChaCha20::new(key.into(), &[0; 12].into()), block: [0; BLOCK_BYTES], used: BLOCK_BYTES }
+    }
+}
+
+impl Iterator for Words {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        if self.used == BLOCK_BYTES {
+            self.block.fill(0);
+            self.cipher.apply_keystream(&mut self.block);
+            self.used = 0;
+        }
+        let word = self.block[self.used..].first_chunk::<8>()?;
+        self.used += 8;
+        Some(u64::from_le_bytes(*word))
+    }
+}
+
+/// A uniformly random permutation of `n` items, n < 2^32: item i goes to place `result[i]`, its rank in the order of
+/// `(word i, i)`.
+pub fn permutation(key: &[u8; 32], n: usize) -> Vec<u32> {
+    let mut order: Vec<(u64, u32)> = Words::new(key).zip(0..n as u32).collect();
+    order.sort_unstable();
+    let mut places = vec![0; n];
+    (0..).zip(&order).for_each(|(rank, (_, item))| places[*item as usize] = rank);
+    places
+}
+
+const BLOCK_BYTES: usize = 4_096;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn keystream_is_rfc_8439() {
+        // RFC 8439, A.1, test vector 1: key, nonce and counter 0.
+        let first = Words::new(&[0; 32]).next().unwrap();
+        assert_eq!(hex::encode(first.to_le_bytes()), "76b8e0ada0f13d90");
+    }
+
+    #[test]
+    fn permutation_is_the_rank_order_of_the_words() {
+        let places = permutation(&[7; 32], 1_000);
+        let mut sorted = places.clone();
+        sorted.sort_unstable();
+        assert!(sorted.into_iter().eq(0..1_000));
+        let words: Vec<u64> = Words::new(&[7; 32]).take(1_000).collect();
+        let first = (0..1_000).min_by_key(|i| words[*i]).unwrap();
+        assert_eq!(places[first], 0);
+    }
+
+    #[test]
+    fn purposes_differ_and_the_seed_is_redacted() {
+        let seed = RoundSeed::new([1; 32]);
+        let one = seed.derive(&[2; 32], Purpose::Handles { owner: 1, class: 2 });
+        assert_ne!(one, seed.derive(&[2; 32], Purpose::Handles { owner: 1, class: 3 }));
+        assert_ne!(one, seed.derive(&[3; 32], Purpose::Handles { owner: 1, class: 2 }));
+        assert_eq!(format!("{seed:?}"), "RoundSeed(redacted)");
+    }
+}

@@ -1,0 +1,138 @@
+//! The shape of every party's state machine: inputs go in with the time, commands come out. The same machine runs in
+//! the program, where a shell carries the commands out, and in simulations.
+
+use crate::{
+    file::FileKey,
+    hexes::Digest,
+    message::{FileReply, Message},
+    party::Party,
+    reason::Reason,
+};
+
+/// A party's state machine. It does no I/O, has no clock and no randomness of its own.
+pub trait Engine {
+    /// What the party's own surroundings tell it: jobs done, requests of its operator.
+    type Local;
+    /// Work that the shell gives to a thread of its own.
+    type Job;
+
+    /// Takes an input at a time (seconds since 1970 UTC) and says what to do, in order. A `Send` may rest on every
+    /// `Commit` before it.
+    fn handle(&mut self, input: Input<Self::Local>, now: u64) -> Vec<Command<Self::Job>>;
+}
+
+/// What happens to a party.
+#[derive(Debug)]
+pub enum Input<L> {
+    /// The program started and its state was restored; also once a second.
+    Tick,
+    /// A peer is connected.
+    Up(Party),
+    /// A peer is gone.
+    Down(Party),
+    /// A peer says something.
+    Message(Party, Message),
+    /// A peer sent a file, which waits for `Keep` or `Refuse`.
+    File(Offer),
+    /// What became of a file that was sent: the receiver's answer, or none when the connection was lost.
+    Sent {
+        /// To whom.
+        to: Party,
+        /// Of which round.
+        round: Digest,
+        /// Which file.
+        file: FileKey,
+        /// The answer.
+        reply: Option<FileReply>,
+    },
+    /// Something from the party's own surroundings.
+    Local(L),
+}
+
+/// A file that arrived and lies in the spool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// The shell's number of it.
+    pub ticket: u64,
+    /// Who sent it.
+    pub from: Party,
+    /// The announcement that came with it: canonical bytes of the sender's signed entry.
+    pub line: Vec<u8>,
+    /// SHA-256 of the bytes received.
+    pub digest: Digest,
+}
+
+/// What a party does.
+#[derive(Debug)]
+pub enum Command<J> {
+    /// Make facts durable, all or none, before anything that follows.
+    Commit(Vec<Fact>),
+    /// Send a message to each peer that is connected.
+    Send(Vec<Party>, Message),
+    /// Send entries of the log, from this index to the end, in messages of bounded size.
+    SendLog(Party, u64),
+    /// Send a file that this party made.
+    SendFile {
+        /// To whom.
+        to: Party,
+        /// Of which round.
+        round: Digest,
+        /// Which file.
+        file: FileKey,
+        /// The logged announcement.
+        line: Vec<u8>,
+    },
+    /// Give a spooled file its final name and say so to the sender.
+    Keep {
+        /// The offer's ticket.
+        ticket: u64,
+        /// Of which round.
+        round: Digest,
+        /// Which file.
+        file: FileKey,
+    },
+    /// Delete a spooled file and say why to the sender.
+    Refuse {
+        /// The offer's ticket.
+        ticket: u64,
+        /// Why.
+        reason: Reason,
+    },
+    /// Delete a kept file, which proved wrong.
+    Discard {
+        /// Of which round.
+        round: Digest,
+        /// Which file.
+        file: FileKey,
+    },
+    /// Cut the connection to a peer that misbehaves.
+    Disconnect(Party, Reason),
+    /// Work for a thread.
+    Local(J),
+    /// Something that the operator should read in the program's log. Holds no ID number and no secret.
+    Tell(Severity, String),
+    /// Stop: going on would do harm.
+    Stop(String),
+}
+
+/// How urgent a text for the operator is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Progress.
+    Info,
+    /// Something to look at.
+    Warn,
+}
+
+/// A durable fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// An entry of the log, at its index.
+    Log(u64, Vec<u8>),
+    /// An entry of this party's own, by its sequence number.
+    Own(u64, Vec<u8>),
+    /// A value under a name; names and values hold no ID number.
+    Set(String, Vec<u8>),
+    /// No value under the name any more.
+    Unset(String),
+}

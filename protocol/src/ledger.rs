@@ -1,0 +1,389 @@
+//! What follows from the log: a fold over its entries, the same for every member, the coordinator and an auditor.
+//!
+//! An entry is first *admitted* (canonical, signed by a member in its own sequence) and then *applied*. What an
+//! admitted entry states may still be against the rules or too late: then it stands in the log without effect.
+
+mod round;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use round::{Round, row_files};
+
+use crate::{
+    envelope::{Head, Signed, Unverified},
+    hexes::{Digest, Hex, sha256},
+    limits::{BATCH_PEOPLE_MAX, COUNT_STEP},
+    manifest::Federation,
+    month::Month,
+    oprf,
+    party::{MemberNumber, Party, Role},
+    policy::Channel,
+    reason::Reason,
+    statement::{EnrolmentBatch, Evaluation, KeyEpoch, RoundChannel, RoundManifest, SourceEpoch, Statement},
+};
+
+/// The state that the log's entries lead to.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    federation: Federation,
+    entries: u64,
+    heads: BTreeMap<Party, Place>,
+    keys: BTreeMap<SourceEpoch, Hex<32>>,
+    batches: BTreeMap<(MemberNumber, u64), Batch>,
+    charged: BTreeMap<(MemberNumber, SourceEpoch), u64>,
+    counted: Option<Counted>,
+    used_rounds: BTreeSet<Digest>,
+    round: Option<Round>,
+}
+
+/// An entry that was admitted at the ledger's present end.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    party: Option<Party>,
+    signed: Signed,
+}
+
+/// An entry of the log and what became of it.
+#[derive(Clone, Debug)]
+pub struct Logged {
+    /// Its index, from 0.
+    pub index: u64,
+    /// Who signed it; `None` for the authority.
+    pub party: Option<Party>,
+    /// The entry.
+    pub signed: Signed,
+    /// Whether it had an effect, or why not.
+    pub verdict: Result<(), Reason>,
+}
+
+/// A batch as logged.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Hash of the owner's signed entry.
+    pub entry: Digest,
+    /// What the owner signed.
+    pub statement: EnrolmentBatch,
+    /// Digest of each answer that was logged.
+    pub answers: BTreeMap<MemberNumber, Digest>,
+}
+
+/// The last counted round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// Its month.
+    pub month: Month,
+    /// When it was opened, by the coordinator's clock, seconds since 1970 UTC.
+    pub opened: u64,
+}
+
+/// A party's place in its own sequence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The number of its next entry.
+    pub seq: u64,
+    /// Hash of the entry before.
+    pub prev: Option<Digest>,
+}
+
+impl Ledger {
+    /// The state before the first entry.
+    pub fn new(federation: Federation) -> Ledger {
+        Ledger {
+            federation,
+            entries: 0,
+            heads: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            batches: BTreeMap::new(),
+            charged: BTreeMap::new(),
+            counted: None,
+            used_rounds: BTreeSet::new(),
+            round: None,
+        }
+    }
+
+    /// Checks that a line may be the log's next entry: the federation manifest itself as the first, afterwards
+    /// documents that members signed, each in its own sequence.
+    ///
+    /// # Errors
+    /// The reason for which nobody may append it.
+    pub fn admit(&self, line: &[u8]) -> Result<Admitted, Reason> {
+        if self.entries == 0 {
+            let manifest = self.federation.signed();
+            let same = manifest.bytes() == line;
+            return same.then(|| Admitted { party: None, signed: manifest.clone() }).ok_or(Reason::OtherFederation);
+        }
+        let unverified = Unverified::read(line).map_err(|_| Reason::Malformed)?;
+        let (id, role) = unverified.claimed();
+        let party = self.federation.party(id, role).ok_or(Reason::NotMember)?;
+        let key = self.federation.key(party).ok_or(Reason::NotMember)?;
+        let signed = unverified.verify(&key).map_err(|_| Reason::BadSignature)?;
+        let head = &signed.body().head;
+        if head.federation != Some(self.federation.hash()) {
+            return Err(Reason::OtherFederation);
+        }
+        if self.place(party) != (Place { seq: head.seq, prev: head.prev }) {
+            return Err(Reason::OutOfSequence);
+        }
+        let speaker = signed.body().statement.speaker();
+        if speaker.is_some_and(|role| role != party.role) {
+            return Err(Reason::NotAllowed);
+        }
+        Ok(Admitted { party: Some(party), signed })
+    }
+
+    /// Appends an admitted entry.
+    pub fn apply(&mut self, entry: Admitted) -> Logged {
+        let Admitted { party, signed } = entry;
+        let verdict = match party {
+            None => Ok(()),
+            Some(party) => {
+                let next = Place { seq: signed.body().head.seq + 1, prev: Some(signed.hash()) };
+                self.heads.insert(party, next);
+                self.state(party, &signed)
+            }
+        };
+        let index = self.entries;
+        self.entries += 1;
+        Logged { index, party, signed, verdict }
+    }
+
+    /// Where a party's next entry stands in its sequence.
+    pub fn place(&self, party: Party) -> Place {
+        self.heads.get(&party).copied().unwrap_or_default()
+    }
+
+    /// The head of a party's entry at `place`; `in_round` binds it to the open round.
+    pub fn head(&self, party: Party, place: Place, in_round: bool, now: u64) -> Head {
+        Head {
+            federation: Some(self.federation.hash()),
+            round: self.round.as_ref().filter(|_| in_round).map(Round::hash),
+            sender: self.federation.policy().member_id(party.member).to_owned(),
+            role: party.role,
+            seq: place.seq,
+            prev: place.prev,
+            time: now,
+        }
+    }
+
+    /// Number of entries.
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// The federation.
+    pub fn federation(&self) -> &Federation {
+        &self.federation
+    }
+
+    /// The round that is open, or the last one.
+    pub fn round(&self) -> Option<&Round> {
+        self.round.as_ref()
+    }
+
+    /// The round, if it is neither closed nor abandoned.
+    pub fn open_round(&self) -> Option<&Round> {
+        self.round.as_ref().filter(|round| !round.ended())
+    }
+
+    /// The last counted round.
+    pub fn counted(&self) -> Option<Counted> {
+        self.counted
+    }
+
+    /// The key that a source announced for an epoch.
+    pub fn key(&self, epoch: SourceEpoch) -> Option<Hex<32>> {
+        self.keys.get(&epoch).copied()
+    }
+
+    /// A source's latest epoch.
+    pub fn epoch(&self, source: MemberNumber) -> Option<SourceEpoch> {
+        let all = SourceEpoch { source, epoch: 0 }..=SourceEpoch { source, epoch: u32::MAX };
+        self.keys.range(all).next_back().map(|(epoch, _)| *epoch)
+    }
+
+    /// A batch by owner and number.
+    pub fn batch(&self, owner: MemberNumber, batch: u64) -> Option<&Batch> {
+        self.batches.get(&(owner, batch))
+    }
+
+    /// The round manifest that agrees with the policy and the announced keys.
+    ///
+    /// # Errors
+    /// The source whose key is not announced.
+    pub fn round_manifest(&self, month: Month, times: RoundTimes) -> Result<RoundManifest, MemberNumber> {
+        let policy = self.federation.policy();
+        let channels: Result<Vec<_>, _> = policy.channels.iter().map(|channel| self.round_channel(channel)).collect();
+        Ok(RoundManifest {
+            month,
+            policy: policy.hash,
+            matters: policy.matters.iter().map(|matter| matter.id.clone()).collect(),
+            channels: channels?,
+            matcher: policy.matcher_number(),
+            aggregator: policy.aggregator,
+            pools_close_from: times.pools_close_from,
+            enrolment_until: times.enrolment_until,
+            rows_until: times.rows_until,
+        })
+    }
+
+    fn round_channel(&self, channel: &Channel) -> Result<RoundChannel, MemberNumber> {
+        let epoch = self.epoch(channel.source).ok_or(channel.source)?;
+        let key = self.key(epoch).ok_or(channel.source)?;
+        Ok(RoundChannel {
+            number: channel.number,
+            class: channel.class,
+            source: channel.source,
+            epoch: epoch.epoch,
+            key: sha256(&key.0),
+        })
+    }
+
+    fn state(&mut self, party: Party, signed: &Signed) -> Result<(), Reason> {
+        let body = signed.body();
+        match &body.statement {
+            Statement::KeyEpoch(epoch) => self.state_epoch(party, epoch),
+            Statement::EnrolmentBatch(batch) => self.state_batch(party, batch, signed.hash()),
+            Statement::Evaluation(evaluation) => self.state_evaluation(party, evaluation),
+            Statement::RoundManifest(manifest) => self.state_round(manifest, signed),
+            Statement::Refusal { .. } => Ok(()),
+            statement => {
+                let round = self.round.as_mut().filter(|round| !round.ended() || round.delivers(statement));
+                let round = round.filter(|round| body.head.round == Some(round.hash())).ok_or(Reason::OtherRound)?;
+                round.state(party, statement, body.head.time)?;
+                if matches!(statement, Statement::List { .. }) {
+                    self.counted = Some(Counted { month: round.manifest().month, opened: round.opened() });
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn state_epoch(&mut self, party: Party, statement: &KeyEpoch) -> Result<(), Reason> {
+        let source = SourceEpoch { source: party.member, epoch: statement.epoch };
+        let next = self.epoch(party.member).map_or(1, |epoch| epoch.epoch + 1);
+        if statement.epoch != next {
+            return Err(Reason::OutOfSequence);
+        }
+        if self.keys.values().any(|key| *key == statement.key) {
+            return Err(Reason::KeyReused);
+        }
+        let key = oprf::PublicKey::from_bytes(&statement.key.0).map_err(|_| Reason::BadElement)?;
+        let federation = self.federation.hash().0;
+        let context = oprf::KeyContext { federation, source: source.source, epoch: source.epoch };
+        let proof = oprf::Proof::from_bytes(&statement.proof.0).map_err(|_| Reason::KeyProof)?;
+        oprf::verify_key(&key, &context, &proof).map_err(|_| Reason::KeyProof)?;
+        self.keys.insert(source, statement.key);
+        Ok(())
+    }
+
+    fn state_batch(&mut self, party: Party, batch: &EnrolmentBatch, entry: Digest) -> Result<(), Reason> {
+        let next = self.batches.range((party.member, 0)..=(party.member, u64::MAX)).next_back();
+        if batch.batch != next.map_or(0, |((_, number), _)| number + 1) {
+            return Err(Reason::OutOfSequence);
+        }
+        let full = batch.count > 0 && batch.count <= BATCH_PEOPLE_MAX as u64 && batch.count.is_multiple_of(COUNT_STEP);
+        if !full {
+            return Err(Reason::CountDiffers);
+        }
+        if !batch.sources.iter().all(|source| self.keys.contains_key(source)) {
+            return Err(Reason::UnknownEpoch);
+        }
+        if self.federation.owner_limits(party.member).is_none() {
+            return Err(Reason::NotAllowed);
+        }
+        let record = Batch { entry, statement: batch.clone(), answers: BTreeMap::new() };
+        self.batches.insert((party.member, batch.batch), record);
+        Ok(())
+    }
+
+    fn state_evaluation(&mut self, party: Party, evaluation: &Evaluation) -> Result<(), Reason> {
+        let source = SourceEpoch { source: party.member, epoch: evaluation.epoch };
+        let allowance = self.federation.allowance(evaluation.owner);
+        let batch = self.batches.get_mut(&(evaluation.owner, evaluation.batch)).ok_or(Reason::BeforeItsTime)?;
+        if batch.entry != evaluation.entry || batch.statement.count != evaluation.count {
+            return Err(Reason::BatchDiffers);
+        }
+        if !batch.statement.sources.contains(&source) {
+            return Err(Reason::UnknownEpoch);
+        }
+        if batch.answers.contains_key(&party.member) {
+            return Err(Reason::Repeated);
+        }
+        let charged = self.charged.entry((evaluation.owner, source)).or_default();
+        if *charged + evaluation.count > allowance {
+            return Err(Reason::OverBudget);
+        }
+        *charged += evaluation.count;
+        batch.answers.insert(party.member, evaluation.answer);
+        Ok(())
+    }
+
+    fn state_round(&mut self, manifest: &RoundManifest, signed: &Signed) -> Result<(), Reason> {
+        if self.open_round().is_some() {
+            return Err(Reason::Repeated);
+        }
+        let hash = sha256(&signed.body().canonical().map_err(|_| Reason::Malformed)?);
+        let opened = signed.body().head.time;
+        self.check_round(manifest, opened)?;
+        if !self.used_rounds.insert(hash) {
+            return Err(Reason::RoundReused);
+        }
+        self.round = Some(Round::new(self.federation.policy().clone(), hash, manifest.clone(), opened));
+        Ok(())
+    }
+
+    fn check_round(&self, manifest: &RoundManifest, opened: u64) -> Result<(), Reason> {
+        let times = RoundTimes {
+            pools_close_from: manifest.pools_close_from,
+            enrolment_until: manifest.enrolment_until,
+            rows_until: manifest.rows_until,
+        };
+        let expected = self.round_manifest(manifest.month, times).map_err(|_| Reason::UnknownEpoch)?;
+        if *manifest != expected {
+            return Err(Reason::OtherPolicy);
+        }
+        if times.pools_close_from < opened || times.rows_until < times.enrolment_until {
+            return Err(Reason::ClockDiffers);
+        }
+        let Some(counted) = self.counted else { return Ok(()) };
+        if manifest.month <= counted.month {
+            return Err(Reason::MonthNotLater);
+        }
+        let seconds = self.federation.policy().days_between_rounds * SECONDS_PER_DAY;
+        if opened < counted.opened + seconds {
+            return Err(Reason::TooSoon);
+        }
+        Ok(())
+    }
+}
+
+impl Admitted {
+    /// The entry.
+    pub fn signed(&self) -> &Signed {
+        &self.signed
+    }
+
+    /// Who signed it; `None` for the authority.
+    pub fn party(&self) -> Option<Party> {
+        self.party
+    }
+}
+
+/// The times that a round manifest sets, seconds since 1970 UTC.
+#[derive(Clone, Copy, Debug)]
+pub struct RoundTimes {
+    /// Earliest time at which pools may be closed.
+    pub pools_close_from: u64,
+    /// People not enrolled by then are deferred.
+    pub enrolment_until: u64,
+    /// The latest time for records and rows.
+    pub rows_until: u64,
+}
+
+/// Seconds in a day.
+pub const SECONDS_PER_DAY: u64 = 86_400;
+
+/// Whether a role of a member may state about this owner.
+pub(crate) fn is_node_of(party: Party, member: MemberNumber) -> bool {
+    party == Party { member, role: Role::Node }
+}

@@ -1,0 +1,278 @@
+//! What node, matcher and aggregator have in common: each follows the log, and states entries of its own, which it
+//! persists before it sends them and sends again until the log shows them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use crate::{
+    engine::{Command, Fact, Offer},
+    envelope::{Body, Signed, Signer, Unverified},
+    file::FileKey,
+    hexes::Digest,
+    ledger::{Ledger, Logged, Place, Round, SECONDS_PER_DAY},
+    manifest::Federation,
+    message::Message,
+    party::{Party, Role},
+    reason::Reason,
+    statement::{Announcement, Statement},
+};
+
+/// A member's view of the log, and its outbox.
+pub struct Member {
+    party: Party,
+    signer: Arc<dyn Signer>,
+    ledger: Ledger,
+    /// Own entries that the log does not show yet, by sequence number.
+    outbox: BTreeMap<u64, Vec<u8>>,
+    /// Where the next own entry stands.
+    place: Place,
+    /// Rounds that this member does not act on.
+    refused: BTreeSet<Digest>,
+    /// Announcements of its own, by round and file.
+    announced: BTreeMap<(Digest, FileKey), Vec<u8>>,
+    connected: bool,
+}
+
+/// Persisted state that does not fit the federation or itself.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The copy of the log is not a log of this federation.
+    #[error(
+        "entry {index} of the stored log is not acceptable: {reason}; if the federation manifest was changed or the \
+         state folder copied from another member, put the right one back"
+    )]
+    Log {
+        /// The entry.
+        index: u64,
+        /// Why.
+        reason: Reason,
+    },
+    /// Own entries that are not in sequence.
+    #[error("the stored entries of this member are not in sequence; the state folder is damaged or mixed with another")]
+    Own,
+}
+
+impl Member {
+    /// Restores a member from its copy of the log and its own entries, in order.
+    ///
+    /// # Errors
+    /// State that is not this member's.
+    pub fn restore(
+        federation: Federation,
+        party: Party,
+        signer: Arc<dyn Signer>,
+        log: &[Vec<u8>],
+        own: &[Vec<u8>],
+    ) -> Result<Member, RestoreError> {
+        let ledger = Ledger::new(federation);
+        let (outbox, place) = (BTreeMap::new(), Place::default());
+        let (refused, announced) = (BTreeSet::new(), BTreeMap::new());
+        let mut member = Member { party, signer, ledger, outbox, place, refused, announced, connected: false };
+        for line in log {
+            let index = member.ledger.entries();
+            let admitted = member.ledger.admit(line).map_err(|reason| RestoreError::Log { index, reason })?;
+            member.ledger.apply(admitted);
+        }
+        own.iter().try_for_each(|line| member.restore_own(line))?;
+        Ok(member)
+    }
+
+    fn restore_own(&mut self, line: &[u8]) -> Result<(), RestoreError> {
+        let unverified = Unverified::read(line).map_err(|_| RestoreError::Own)?;
+        let signed = unverified.verify(&self.signer.public_key()).map_err(|_| RestoreError::Own)?;
+        let head = &signed.body().head;
+        if (Place { seq: head.seq, prev: head.prev }) != self.place {
+            return Err(RestoreError::Own);
+        }
+        self.remember(&signed);
+        Ok(())
+    }
+
+    /// Who this is.
+    pub fn party(&self) -> Party {
+        self.party
+    }
+
+    /// What the log says.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The federation.
+    pub fn federation(&self) -> &Federation {
+        self.ledger.federation()
+    }
+
+    /// The open round, unless this member refused it.
+    pub fn round(&self) -> Option<&Round> {
+        self.ledger.open_round().filter(|round| !self.refused.contains(&round.hash()))
+    }
+
+    /// Whether the coordinator is connected.
+    pub fn connected(&self) -> bool {
+        self.connected
+    }
+
+    /// Own announcement of a file of a round, once it was made.
+    pub fn announced(&self, round: Digest, file: FileKey) -> Option<&Vec<u8>> {
+        self.announced.get(&(round, file))
+    }
+
+    /// The coordinator is connected: ask for the log's continuation, submit what it lacks.
+    pub fn up<J>(&mut self) -> Vec<Command<J>> {
+        self.connected = true;
+        let coordinator = vec![self.federation().coordinator()];
+        let follow = Message::Follow { entries: self.ledger.entries() };
+        let submit = self.outbox.values().map(|line| Message::Submit { line: line.clone() });
+        [follow].into_iter().chain(submit).map(|message| Command::Send(coordinator.clone(), message)).collect()
+    }
+
+    /// The coordinator is gone.
+    pub fn down(&mut self) {
+        self.connected = false;
+    }
+
+    /// Takes entries of the log: those that are new are persisted and returned, with what to do first.
+    pub fn entries<J>(&mut self, first: u64, lines: Vec<Vec<u8>>, now: u64) -> (Vec<Logged>, Vec<Command<J>>) {
+        let known = self.ledger.entries().saturating_sub(first) as usize;
+        if first > self.ledger.entries() {
+            return (Vec::new(), vec![self.blame(Reason::OutOfSequence)]);
+        }
+        let (mut logged, mut facts, mut commands) = (Vec::new(), Vec::new(), Vec::new());
+        for line in lines.into_iter().skip(known) {
+            match self.ledger.admit(&line) {
+                Ok(admitted) => {
+                    facts.push(Fact::Log(self.ledger.entries(), line));
+                    logged.push(self.ledger.apply(admitted));
+                }
+                Err(reason) => {
+                    commands.push(self.blame(reason));
+                    break;
+                }
+            }
+        }
+        if !facts.is_empty() {
+            commands.insert(0, Command::Commit(facts));
+        }
+        for entry in &logged {
+            commands.extend(self.own_entry(entry));
+            commands.extend(self.judge(entry, now));
+        }
+        (logged, commands)
+    }
+
+    /// States an entry: signed, persisted, submitted.
+    pub fn state<J>(&mut self, statement: Statement, in_round: bool, now: u64) -> Vec<Command<J>> {
+        let head = self.ledger.head(self.party, self.place, in_round, now);
+        match (Body { head, statement }).sign(self.signer.as_ref()) {
+            Ok(signed) => {
+                let line = signed.bytes().to_vec();
+                let own = Fact::Own(self.place.seq, line.clone());
+                self.remember(&signed);
+                let submit = Command::Send(vec![self.federation().coordinator()], Message::Submit { line });
+                vec![Command::Commit(vec![own]), submit]
+            }
+            Err(error) => vec![Command::Stop(format!("an entry cannot be written: {error}"))],
+        }
+    }
+
+    /// States the announcement of a file that was made.
+    pub fn announce<J>(&mut self, file: FileKey, count: u64, digest: Digest, now: u64) -> Vec<Command<J>> {
+        self.state(Statement::Announcement(Announcement { file, count, digest }), true, now)
+    }
+
+    /// Checks that a file that arrived is one that its sender announced, with exactly these bytes. The log may show
+    /// the announcement later than the file arrives; the announcement that came along says what to wait for.
+    ///
+    /// # Errors
+    /// Why the file is refused.
+    pub fn announced_file(&self, offer: &Offer) -> Result<(Digest, Announcement), Reason> {
+        announced_file(self.federation(), offer)
+    }
+
+    fn remember(&mut self, signed: &Signed) {
+        let body = signed.body();
+        let seq = body.head.seq;
+        if let (Statement::Announcement(announcement), Some(round)) = (&body.statement, body.head.round) {
+            self.announced.insert((round, announcement.file), signed.bytes().to_vec());
+        }
+        if seq >= self.ledger.place(self.party).seq {
+            self.outbox.insert(seq, signed.bytes().to_vec());
+        }
+        self.place = Place { seq: seq + 1, prev: Some(signed.hash()) };
+    }
+
+    /// An entry of its own in the log leaves the outbox. One that this member never made means that its state was
+    /// set back to an older copy: going on would sign two histories.
+    fn own_entry<J>(&mut self, logged: &Logged) -> Option<Command<J>> {
+        if logged.party != Some(self.party) {
+            return None;
+        }
+        let seq = logged.signed.body().head.seq;
+        let mine = self.outbox.remove(&seq);
+        (mine.as_deref() != Some(logged.signed.bytes())).then(|| {
+            Command::Stop(
+                "the log holds an entry of this member that its own state does not: the state folder was restored \
+                 from an older copy, or the identity key is in use elsewhere; put the latest state back"
+                    .to_owned(),
+            )
+        })
+    }
+
+    /// Refuses, in the log, what the servers must not state.
+    fn judge<J>(&mut self, logged: &Logged, now: u64) -> Vec<Command<J>> {
+        let server = logged.party.filter(|party| party.role != Role::Node && *party != self.party);
+        let reason = logged.verdict.err().or_else(|| self.too_soon(logged, now));
+        let (Some(party), Some(reason)) = (server, reason) else { return Vec::new() };
+        if reason == Reason::TooLate {
+            return Vec::new();
+        }
+        if logged.verdict.is_ok() {
+            self.refused.extend(self.ledger.open_round().map(Round::hash));
+        }
+        let who = self.federation().party_name(party);
+        let text = format!("refused {} of {who}: {reason}", logged.signed.body().statement.type_name());
+        let mut commands = vec![Command::Tell(crate::engine::Severity::Warn, text)];
+        let entry = logged.signed.hash();
+        commands.extend(self.state(Statement::Refusal { entry, reason }, false, now));
+        commands
+    }
+
+    /// A round sooner after the last counted one than the policy allows, by this member's own clock.
+    fn too_soon(&self, logged: &Logged, now: u64) -> Option<Reason> {
+        let counted = self.ledger.counted()?;
+        let seconds = self.federation().policy().days_between_rounds * SECONDS_PER_DAY;
+        let round = matches!(logged.signed.body().statement, Statement::RoundManifest(_));
+        (round && now < counted.opened + seconds).then_some(Reason::TooSoon)
+    }
+
+    fn blame<J>(&self, reason: Reason) -> Command<J> {
+        Command::Disconnect(self.federation().coordinator(), reason)
+    }
+}
+
+/// Checks that a file that arrived is one that its sender announced for this federation, with exactly these bytes.
+///
+/// # Errors
+/// Why the file is refused.
+pub fn announced_file(federation: &Federation, offer: &Offer) -> Result<(Digest, Announcement), Reason> {
+    let key = federation.key(offer.from).ok_or(Reason::NotMember)?;
+    let unverified = Unverified::read(&offer.line).map_err(|_| Reason::Malformed)?;
+    if unverified.claimed() != (federation.policy().member_id(offer.from.member), offer.from.role) {
+        return Err(Reason::NotAnnounced);
+    }
+    let signed = unverified.verify(&key).map_err(|_| Reason::BadSignature)?;
+    let head = &signed.body().head;
+    if head.federation != Some(federation.hash()) {
+        return Err(Reason::OtherFederation);
+    }
+    match &signed.body().statement {
+        Statement::Announcement(announcement) if announcement.digest == offer.digest => {
+            Ok((head.round.ok_or(Reason::OtherRound)?, announcement.clone()))
+        }
+        Statement::Announcement(_) => Err(Reason::DigestDiffers),
+        _ => Err(Reason::NotAnnounced),
+    }
+}

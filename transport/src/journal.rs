@@ -1,0 +1,190 @@
+//! A party's durable facts, in SQLite: its copy of the log, its own entries, and named values. It holds no ID number.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use wugan_protocol::{engine::Fact, limits};
+
+/// The database of one party.
+pub struct Journal {
+    database: Connection,
+}
+
+/// Why a journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// SQLite's error.
+    #[error("the state database {path} cannot be used: {error}; check free space, owner and rights of its folder")]
+    Sqlite {
+        /// The file.
+        path: String,
+        /// What SQLite says.
+        error: rusqlite::Error,
+    },
+    /// Written by another version.
+    #[error(
+        "the state database {path} has schema {found}, this program reads schema {SCHEMA}; start the version that wrote \
+         it, or restore a copy made by this version"
+    )]
+    Schema {
+        /// The file.
+        path: String,
+        /// The schema found.
+        found: i64,
+    },
+}
+
+impl Journal {
+    /// Opens the database, or makes it.
+    ///
+    /// # Errors
+    /// See [`JournalError`].
+    pub fn open(path: &Path) -> Result<Journal, JournalError> {
+        let name = path.display().to_string();
+        let failed = |error| JournalError::Sqlite { path: name.clone(), error };
+        let database = Connection::open(path).map_err(failed)?;
+        database.execute_batch(PRAGMAS).map_err(failed)?;
+        let found: i64 = database.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
+        match found {
+            0 => database.execute_batch(TABLES).map_err(failed)?,
+            SCHEMA => {}
+            found => return Err(JournalError::Schema { path: name, found }),
+        }
+        Ok(Journal { database })
+    }
+
+    /// Makes facts durable, all or none.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn commit(&mut self, facts: &[Fact]) -> rusqlite::Result<()> {
+        let transaction = self.database.transaction()?;
+        for fact in facts {
+            let statement = match fact {
+                Fact::Log(..) => "INSERT INTO log (number, line) VALUES (?1, ?2)",
+                Fact::Own(..) => "INSERT INTO own (number, line) VALUES (?1, ?2)",
+                Fact::Set(..) => "INSERT INTO facts (name, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2",
+                Fact::Unset(_) => "DELETE FROM facts WHERE name = ?1",
+            };
+            let mut statement = transaction.prepare_cached(statement)?;
+            match fact {
+                Fact::Log(number, line) | Fact::Own(number, line) => {
+                    statement.execute(params![*number as i64, line])?
+                }
+                Fact::Set(name, value) => statement.execute(params![name, value])?,
+                Fact::Unset(name) => statement.execute(params![name])?,
+            };
+        }
+        transaction.commit()
+    }
+
+    /// Every entry of the log, in order.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn log(&self) -> rusqlite::Result<Vec<Vec<u8>>> {
+        self.lines("SELECT line FROM log WHERE number >= ?1 ORDER BY number LIMIT ?2", 0, i64::MAX as usize)
+    }
+
+    /// Entries of the log from an index on, as many as one message takes.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn log_from(&self, first: u64) -> rusqlite::Result<Vec<Vec<u8>>> {
+        let sql = "SELECT line FROM log WHERE number >= ?1 ORDER BY number LIMIT ?2";
+        let mut lines = self.lines(sql, first, limits::ENTRIES_PER_MESSAGE_MAX)?;
+        let mut bytes = 0;
+        let fitting = lines.iter().take_while(|line| {
+            bytes += line.len();
+            bytes <= limits::ENTRIES_BYTES_PER_MESSAGE_MAX
+        });
+        let fitting = fitting.count();
+        lines.truncate(fitting.max(1));
+        Ok(lines)
+    }
+
+    /// Every entry of this party's own, in order.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn own(&self) -> rusqlite::Result<Vec<Vec<u8>>> {
+        self.lines("SELECT line FROM own WHERE number >= ?1 ORDER BY number LIMIT ?2", 0, i64::MAX as usize)
+    }
+
+    /// Every named value, by name.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn facts(&self) -> rusqlite::Result<Vec<(String, Vec<u8>)>> {
+        let mut statement = self.database.prepare("SELECT name, value FROM facts ORDER BY name")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        rows.collect()
+    }
+
+    /// One named value.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn fact(&self, name: &str) -> rusqlite::Result<Option<Vec<u8>>> {
+        let mut statement = self.database.prepare_cached("SELECT value FROM facts WHERE name = ?1")?;
+        statement.query_row([name], |row| row.get(0)).optional()
+    }
+
+    fn lines(&self, sql: &str, first: u64, most: usize) -> rusqlite::Result<Vec<Vec<u8>>> {
+        let mut statement = self.database.prepare_cached(sql)?;
+        let rows = statement.query_map(params![first as i64, most as i64], |row| row.get(0))?;
+        rows.collect()
+    }
+}
+
+/// FULL: after a power cut NORMAL may roll a committed budget back. Deleted values are overwritten.
+const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;";
+
+const SCHEMA: i64 = 1;
+
+const TABLES: &str = "BEGIN;
+CREATE TABLE log (number INTEGER PRIMARY KEY, line BLOB NOT NULL) STRICT;
+CREATE TABLE own (number INTEGER PRIMARY KEY, line BLOB NOT NULL) STRICT;
+CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+PRAGMA user_version = 1;
+COMMIT;";
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn facts_survive_and_commits_are_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.sqlite");
+        let mut journal = Journal::open(&path).unwrap();
+        journal.commit(&[Fact::Log(0, b"a".to_vec()), Fact::Set("x".into(), vec![1])]).unwrap();
+        // The second fact repeats an index, so the first must not be kept either.
+        journal.commit(&[Fact::Set("y".into(), vec![2]), Fact::Log(0, b"b".to_vec())]).unwrap_err();
+        drop(journal);
+        let journal = Journal::open(&path).unwrap();
+        assert_eq!(journal.log().unwrap(), [b"a".to_vec()]);
+        assert_eq!(journal.facts().unwrap(), [("x".to_owned(), vec![1])]);
+        assert_eq!(journal.fact("y").unwrap(), None);
+    }
+
+    #[test]
+    fn messages_of_entries_are_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(&folder.path().join("state.sqlite")).unwrap();
+        let facts: Vec<Fact> = (0..20).map(|number| Fact::Log(number, vec![7; 60_000])).collect();
+        journal.commit(&facts).unwrap();
+        let first = journal.log_from(0).unwrap().len();
+        assert!(first * 60_000 <= limits::ENTRIES_BYTES_PER_MESSAGE_MAX && first > 0);
+        assert_eq!(journal.log_from(19).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn another_schema_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.sqlite");
+        Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 9").unwrap();
+        assert!(matches!(Journal::open(&path), Err(JournalError::Schema { found: 9, .. })));
+    }
+}
