@@ -79,7 +79,7 @@ pub enum Decision {
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// A file that must be there could not be read, or its header is not the agreed one.
-    #[error("{path}: {source}")]
+    #[error("{path} cannot be read")]
     File {
         /// The file.
         path: PathBuf,

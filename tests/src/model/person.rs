@@ -16,7 +16,7 @@ pub(super) fn canonical(raw: &str) -> Result<String, Reason> {
     if is_floating_point(&text) {
         return Err(Reason::FloatingPoint);
     }
-    if !is_digits_but_for_an_18th_x(&text) {
+    if !is_digits_but_for_a_last_x(&text) {
         return Err(Reason::Letters);
     }
     let (id, given_check) = match text.len() {
@@ -94,10 +94,15 @@ fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn is_digits_but_for_an_18th_x(text: &str) -> bool {
-    text.bytes()
-        .enumerate()
-        .all(|(i, byte)| byte.is_ascii_digit() || (i == 17 && byte == b'X'))
+/// The old form of 15 has no check character, so no X either.
+fn is_digits_but_for_a_last_x(text: &str) -> bool {
+    if text.len() == 15 {
+        return is_digits(text);
+    }
+    is_digits(text)
+        || text
+            .strip_suffix('X')
+            .is_some_and(|rest| rest.is_empty() || is_digits(rest))
 }
 
 /// A province; or a residence permit for people from Hong Kong, Macao, Taiwan; or a permanent resident (9).
@@ -166,8 +171,12 @@ mod tests {
             ("110105-19491231-002X", Reason::Letters),
             ("1.1.1", Reason::Letters),
             ("11010519491231002", Reason::Length),
-            ("11010519491231002X1", Reason::Length),
+            ("11010519491231002X1", Reason::Letters),
+            ("110105194912310021234", Reason::Length),
             ("1", Reason::Length),
+            ("X", Reason::Length),
+            ("1101051949123102x", Reason::Length),
+            ("1101051949123100XX", Reason::Letters),
             ("160105194912310021", Reason::Region),
             ("010105491231002", Reason::Region),
             ("110105184912310021", Reason::BirthDate),

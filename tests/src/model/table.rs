@@ -40,7 +40,7 @@ pub enum Reason {
     Masked,
     /// The ID number was stored as a floating-point number.
     FloatingPoint,
-    /// The ID number has characters other than digits and an 18th `X`.
+    /// The ID number has characters other than digits and a last `X` (which the 15-digit form never has).
     Letters,
     /// The ID number has neither 15 nor 18 characters.
     Length,
