@@ -1,1 +1,6 @@
-//! Part of wugan.
+//! What the whole of wugan is tested against, and the tests of the whole.
+//!
+//! [`model`] computes, from the plain files of a city, what every decision must be. It shares no code with the
+//! federation that it is compared with.
+
+pub mod model;
