@@ -22,7 +22,7 @@ pub const COLUMNS: [Column; 4] = [
 #[derive(Clone, Debug)]
 pub struct Matters {
     own: HashMap<String, u16>,
-    others: BTreeSet<String>,
+    all: BTreeSet<String>,
 }
 
 /// Who receives what.
@@ -119,14 +119,14 @@ impl Matters {
         }
         Some(Self {
             own: indices,
-            others: all.clone(),
+            all: all.clone(),
         })
     }
 
     fn index(&self, matter: &str) -> Result<u16, Reason> {
         match self.own.get(matter) {
             Some(index) => Ok(*index),
-            None if self.others.contains(matter) => Err(Reason::OtherDepartment),
+            None if self.all.contains(matter) => Err(Reason::OtherDepartment),
             None => Err(Reason::UnknownMatter),
         }
     }
