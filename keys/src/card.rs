@@ -1,0 +1,236 @@
+//! Identity cards: what a member hands to the authority, public, with a fingerprint to be compared by telephone.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use wugan_protocol::{
+    envelope::{EnvelopeError, Signer, canonical},
+    hexes::{Digest, Hex, sha256},
+    party::Role,
+};
+
+use crate::identity::{Identity, IdentityError, check_member_id};
+
+/// One role of one member, as it wants to stand in the federation manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    /// The member's id in the policy.
+    pub member: String,
+    /// The role.
+    pub role: Role,
+    /// The Ed25519 identity key.
+    pub key: Hex<32>,
+    /// `host:port` where a server listens; empty for nodes.
+    #[serde(default)]
+    pub address: String,
+}
+
+impl Card {
+    /// The card of an identity.
+    ///
+    /// # Errors
+    /// [`CardError::Address`]: a server needs an address, a node has none.
+    pub fn of(identity: &Identity, address: &str) -> Result<Card, CardError> {
+        let key = Hex(identity.public_key());
+        let card = Card { member: identity.member().to_owned(), role: identity.role(), key, address: address.into() };
+        card.check()?;
+        Ok(card)
+    }
+
+    /// Reads a card.
+    ///
+    /// # Errors
+    /// [`CardError`].
+    pub fn read(bytes: &[u8]) -> Result<Card, CardError> {
+        let card: Card = serde_json::from_slice(bytes)
+            .map_err(|error| CardError::Malformed { line: error.line(), column: error.column() })?;
+        card.check()?;
+        Ok(card)
+    }
+
+    /// The card as a file: JSON, one line.
+    ///
+    /// # Errors
+    /// Never in practice: a card has no numbers.
+    pub fn to_json(&self) -> Result<Vec<u8>, CardError> {
+        let mut line = canonical(self)?;
+        line.push(b'\n');
+        Ok(line)
+    }
+
+    /// The card's file in a directory: `civil_affairs-node.card.json`.
+    pub fn path(&self, dir: &Path) -> PathBuf {
+        dir.join(format!("{}-{}{CARD_SUFFIX}", self.member, self.role.name()))
+    }
+
+    /// `civil_affairs/node`, for messages.
+    pub fn party_name(&self) -> String {
+        format!("{}/{}", self.member, self.role.name())
+    }
+
+    /// What to compare with the member's operator: it covers member, role, key and address.
+    ///
+    /// # Errors
+    /// Never in practice: a card has no numbers.
+    pub fn fingerprint(&self) -> Result<Fingerprint, CardError> {
+        Ok(Fingerprint(sha256(&[CARD_PREFIX, &canonical(self)?].concat())))
+    }
+
+    /// What any card must be, whoever made it.
+    pub(crate) fn check(&self) -> Result<(), CardError> {
+        check_member_id(&self.member)?;
+        if self.role == Role::Authority {
+            return Err(CardError::Authority);
+        }
+        check_address(self.role, &self.address).map_err(|why| CardError::Address { party: self.party_name(), why })
+    }
+}
+
+/// 256 bits to be compared by eye or ear: 16 groups of 4 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Fingerprint(Digest);
+
+impl Fingerprint {
+    /// The fingerprint of the authority's key.
+    pub fn of_authority(key: &[u8; 32]) -> Fingerprint {
+        Fingerprint(sha256(&[AUTHORITY_PREFIX, key].concat()))
+    }
+}
+
+impl std::fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (group, bytes) in self.0.0.chunks(2).enumerate() {
+            let space = if group == 0 { "" } else { " " };
+            write!(f, "{space}{}", hex::encode(bytes))?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a card is refused.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum CardError {
+    /// Not the JSON of a card.
+    #[error(
+        "not an identity card (line {line}, column {column}): it has exactly `member`, `role`, `key` and, for servers, \
+         `address`"
+    )]
+    Malformed {
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+    },
+    /// The member's id.
+    #[error(transparent)]
+    Member(#[from] IdentityError),
+    /// The authority has no card.
+    #[error("the authority has no identity card: its key is authority.pub")]
+    Authority,
+    /// The address.
+    #[error("{party}: {why}")]
+    Address {
+        /// Which.
+        party: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// Not canonical.
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
+}
+
+/// What the names of cards end with.
+pub const CARD_SUFFIX: &str = ".card.json";
+
+/// Bytes of a card's file.
+pub const CARD_BYTES_MAX: usize = 4 << 10;
+
+const CARD_PREFIX: &[u8] = b"wugan/1/card\n";
+const AUTHORITY_PREFIX: &[u8] = b"wugan/1/authority\n";
+
+/// A DNS name has at most 253 characters, a port 5.
+const ADDRESS_BYTES_MAX: usize = 253 + 1 + 5;
+
+fn check_address(role: Role, address: &str) -> Result<(), &'static str> {
+    if role == Role::Node {
+        return address.is_empty().then_some(()).ok_or("nodes do not listen, so they have no address");
+    }
+    let good = address.rsplit_once(':').is_some_and(|(host, port)| {
+        let bracketed = host.starts_with('[') && host.ends_with(']');
+        let graphic = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic());
+        graphic && (bracketed || !host.contains(':')) && port.parse::<u16>().is_ok_and(|port| port > 0)
+    });
+    (good && address.len() <= ADDRESS_BYTES_MAX).then_some(()).ok_or("servers need an address host:port")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    fn card(role: Role, address: &str) -> Result<Card, CardError> {
+        Card::of(&Identity::generate("data_resources", role).unwrap(), address)
+    }
+
+    #[test]
+    fn a_card_round_trips() {
+        let card = card(Role::Aggregator, "aggregator.city.example:4433").unwrap();
+        assert_eq!(Card::read(&card.to_json().unwrap()).unwrap(), card);
+        assert_eq!(card.path(Path::new("/d")), Path::new("/d/data_resources-aggregator.card.json"));
+    }
+
+    #[test]
+    fn a_fixed_card_has_this_file_and_fingerprint() {
+        let card = Card { member: "m".into(), role: Role::Matcher, key: Hex([1; 32]), address: "[::1]:4433".into() };
+        let file = String::from_utf8(card.to_json().unwrap()).unwrap();
+        let key = "01".repeat(32);
+        assert_eq!(
+            file,
+            format!("{{\"address\":\"[::1]:4433\",\"key\":\"{key}\",\"member\":\"m\",\"role\":\"matcher\"}}\n")
+        );
+        let fingerprint = card.fingerprint().unwrap().to_string();
+        assert_eq!(fingerprint, "0e88 652c c620 5c23 b444 a6c8 cf8e 25c1 4ae7 6bb8 7aa7 e073 6e10 bffc e0db af5b");
+    }
+
+    #[test]
+    fn every_field_changes_the_fingerprint() {
+        let card = Card { member: "m".into(), role: Role::Matcher, key: Hex([1; 32]), address: "a:1".into() };
+        let others = [
+            Card { member: "n".into(), ..card.clone() },
+            Card { role: Role::Coordinator, ..card.clone() },
+            Card { key: Hex([2; 32]), ..card.clone() },
+            Card { address: "a:2".into(), ..card.clone() },
+        ];
+        for other in others {
+            assert_ne!(card.fingerprint().unwrap(), other.fingerprint().unwrap());
+        }
+    }
+
+    #[test]
+    fn addresses_are_for_servers_only() {
+        assert!(card(Role::Node, "").is_ok());
+        assert!(matches!(card(Role::Node, "host:1"), Err(CardError::Address { .. })));
+        for good in ["host:1", "10.0.0.1:65535", "[::1]:4433"] {
+            assert!(card(Role::Matcher, good).is_ok(), "{good}");
+        }
+        for bad in ["", "host", ":1", "host:0", "host:65536", "host:port", "a b:1", "::1:4433", "主机:1"] {
+            assert!(matches!(card(Role::Matcher, bad), Err(CardError::Address { .. })), "{bad}");
+        }
+    }
+
+    #[test]
+    fn bad_cards_are_refused() {
+        let key = "01".repeat(32);
+        let read = |text: String| Card::read(text.as_bytes()).unwrap_err();
+        let extra = format!(r#"{{"member":"m","role":"node","key":"{key}","note":"x"}}"#);
+        assert!(matches!(read(extra), CardError::Malformed { line: 1, .. }));
+        assert!(matches!(read(r#"{"member":"m","role":"node","key":"01"}"#.into()), CardError::Malformed { .. }));
+        let member = format!(r#"{{"member":"../m","role":"node","key":"{key}"}}"#);
+        assert!(matches!(read(member), CardError::Member(_)));
+        let authority = format!(r#"{{"member":"m","role":"authority","key":"{key}"}}"#);
+        assert_eq!(read(authority), CardError::Authority);
+    }
+}

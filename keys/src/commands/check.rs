@@ -1,0 +1,143 @@
+//! `check`: whether everything in a directory opens, belongs together, and is closed to others.
+
+use std::path::Path;
+
+use serde::Serialize;
+use wugan_protocol::party::Role;
+
+use super::{CommandError, read_authority};
+use crate::{
+    authority::Authority,
+    card::{CARD_BYTES_MAX, CARD_SUFFIX, Card},
+    epoch::EpochKey,
+    identity::Identity,
+    store::{self, Custody, STORAGE_KEY, STORAGE_KEY_AGE, StorageKey, StoreError},
+};
+
+/// One file of a directory, and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The file's name; `.` is the directory, `storage key` wherever it was found.
+    pub file: String,
+    /// What is wrong and what to do; none when it is in order.
+    pub problem: Option<String>,
+}
+
+/// Opens every secret of a directory and compares the public files with them. Files of other kinds are left alone.
+///
+/// # Errors
+/// When the directory cannot be read; what is wrong with its files is a finding.
+pub fn check(dir: &Path, custody: &Custody) -> Result<Vec<Finding>, StoreError> {
+    let storage = StorageKey::open(dir, custody);
+    let mut findings = vec![
+        Finding { file: ".".into(), problem: directory_problem(dir)? },
+        Finding { file: "storage key".into(), problem: storage.as_ref().err().map(ToString::to_string) },
+    ];
+    for name in store::list(dir)? {
+        if let Some(result) = inspect(dir, &name, storage.as_ref().ok()) {
+            findings.push(Finding { file: name, problem: result.err().map(|problem| problem.to_string()) });
+        }
+    }
+    Ok(findings)
+}
+
+/// Why a file is not in order.
+#[derive(Debug, thiserror::Error)]
+enum Problem {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    #[error("not tried, because the storage key does not open")]
+    NotTried,
+    #[error("it is not of this directory's identity: remove it and run the command that made it again")]
+    OtherIdentity,
+    #[error("an interrupted write left it: remove it")]
+    Leftover,
+}
+
+const ROLES: [Role; 5] = [Role::Authority, Role::Node, Role::Matcher, Role::Aggregator, Role::Coordinator];
+
+fn directory_problem(dir: &Path) -> Result<Option<String>, StoreError> {
+    let mode = store::mode(dir)?;
+    let writable = mode & 0o022 != 0;
+    Ok(writable.then(|| format!("others can write to it (mode {mode:04o}): run `chmod 700 {}`", dir.display())))
+}
+
+/// `None` for files of other kinds.
+fn inspect(dir: &Path, name: &str, storage: Option<&StorageKey>) -> Option<Result<(), Problem>> {
+    let identity = |role| Ok::<_, Problem>(Identity::read(dir, role, storage.ok_or(Problem::NotTried)?)?);
+    let file_of = |role: &Role| Identity::path(dir, *role).file_name().is_some_and(|file| file == name);
+    if name == STORAGE_KEY || name == STORAGE_KEY_AGE {
+        None
+    } else if let Some(role) = ROLES.into_iter().find(file_of) {
+        Some(identity(role).map(drop))
+    } else if let Some(number) = EpochKey::number_of(name) {
+        let epoch = |storage| EpochKey::read(dir, number, storage).map(drop).map_err(Problem::Store);
+        Some(storage.ok_or(Problem::NotTried).and_then(epoch))
+    } else if name.ends_with(CARD_SUFFIX) {
+        Some(inspect_card(&dir.join(name), identity))
+    } else if Authority::public_path(dir).file_name().is_some_and(|file| file == name) {
+        Some(inspect_authority(&dir.join(name), identity))
+    } else {
+        store::is_temporary(name).then_some(Err(Problem::Leftover))
+    }
+}
+
+fn inspect_card(path: &Path, identity: impl Fn(Role) -> Result<Identity, Problem>) -> Result<(), Problem> {
+    let bytes = store::read_public(path, CARD_BYTES_MAX)?;
+    let card = Card::read(&bytes).map_err(|source| CommandError::CardFile { path: path.to_owned(), source })?;
+    let own = Card::of(&identity(card.role)?, &card.address).map_err(CommandError::Card)?;
+    if own == card { Ok(()) } else { Err(Problem::OtherIdentity) }
+}
+
+fn inspect_authority(path: &Path, identity: impl Fn(Role) -> Result<Identity, Problem>) -> Result<(), Problem> {
+    let key = read_authority(path)?;
+    let own = wugan_protocol::envelope::Signer::public_key(&identity(Role::Authority)?);
+    if own == key { Ok(()) } else { Err(Problem::OtherIdentity) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    use crate::commands::{authority_new, identity_new};
+
+    /// Names of files with a problem, after a change of a directory that is in order.
+    fn problems(change: impl FnOnce(&Path)) -> Vec<(String, String)> {
+        let dir = tempfile::tempdir().unwrap();
+        let custody = Custody::key_files();
+        identity_new(dir.path(), "m", Role::Node, "", &custody).unwrap();
+        authority_new(dir.path(), &custody).unwrap();
+        change(dir.path());
+        let findings = check(dir.path(), &custody).unwrap();
+        findings.into_iter().filter_map(|finding| Some((finding.file, finding.problem?))).collect()
+    }
+
+    #[test]
+    fn a_directory_in_order_has_no_problem() {
+        assert_eq!(problems(|_| ()), []);
+        assert_eq!(problems(|dir| std::fs::write(dir.join("node.toml"), "").unwrap()), []);
+    }
+
+    #[test]
+    fn every_disorder_is_found_with_its_file() {
+        let found = |change: &dyn Fn(&Path)| problems(change).into_iter().map(|(file, _)| file).collect::<Vec<_>>();
+        let mode = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(found(&|dir| mode(dir, 0o770)), ["."]);
+        assert_eq!(
+            found(&|dir| mode(&dir.join("identity-node.age"), 0o640)),
+            ["identity-node.age", "m-node.card.json"]
+        );
+        assert_eq!(found(&|dir| std::fs::write(dir.join("epoch-1.age"), "").unwrap()), ["epoch-1.age"]);
+        assert_eq!(found(&|dir| std::fs::write(dir.join(".epoch-1.age.00.tmp"), "").unwrap()), [".epoch-1.age.00.tmp"]);
+        let other = "01".repeat(32);
+        assert_eq!(found(&|dir| std::fs::write(dir.join("authority.pub"), &other).unwrap()), ["authority.pub"]);
+        let card = format!(r#"{{"member":"m","role":"node","key":"{other}"}}"#);
+        assert_eq!(found(&|dir| std::fs::write(dir.join("m-node.card.json"), &card).unwrap()), ["m-node.card.json"]);
+        let all = ["storage key", "authority.key.age", "authority.pub", "identity-node.age", "m-node.card.json"];
+        assert_eq!(found(&|dir| std::fs::remove_file(dir.join(STORAGE_KEY)).unwrap()), all);
+    }
+}

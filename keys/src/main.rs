@@ -1,0 +1,278 @@
+//! `wugan-keys`: makes, announces, shows and checks the keys of a federation's members.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context, anyhow};
+use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser};
+use wugan_keys::{
+    Authority, Custody,
+    card::Fingerprint,
+    commands::{self, FederationSummary},
+    harden::harden,
+};
+use wugan_protocol::party::Role;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match harden().map_err(|error| anyhow!("cannot forbid core dumps: {error}")).and_then(|()| run(cli.command)) {
+        Ok(code) => code,
+        Err(error) => {
+            // The library's errors say their cause themselves. Nothing is left to do when standard error is closed.
+            let _ = writeln!(std::io::stderr(), "wugan-keys: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Keys of a wugan federation: made, announced, shown, checked.
+///
+/// Every directory of secrets has a storage key: the file storage.key (mode 0600), or storage.key.age under a
+/// passphrase, which is asked for on the terminal or read from the file that WUGAN_PASSPHRASE_FILE names, or
+/// storage.key in systemd's CREDENTIALS_DIRECTORY. Results go to standard output, messages to standard error.
+/// Exit codes: 0 done, 1 failed, 2 wrong usage.
+#[derive(Parser)]
+#[command(name = "wugan-keys", version, after_help = "Example:\n  wugan-keys identity new --help")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The key that signs federation manifests
+    #[command(subcommand, after_help = "Example:\n  wugan-keys authority new --dir /media/authority --passphrase")]
+    Authority(AuthorityCommand),
+    /// The identities of a member's roles
+    #[command(
+        subcommand,
+        after_help = "Example:\n  wugan-keys identity new --member civil_affairs --role node --dir /etc/wugan/keys"
+    )]
+    Identity(IdentityCommand),
+    /// The OPRF keys of a source
+    #[command(subcommand, after_help = "Example:\n  wugan-keys epoch new --help")]
+    Epoch(EpochCommand),
+    /// Federation manifests
+    #[command(subcommand, after_help = "Example:\n  wugan-keys federation show --help")]
+    Federation(FederationCommand),
+    /// Opens everything in a directory and says what is wrong; exit code 1 if anything is
+    #[command(after_help = "Example:\n  wugan-keys check --dir /etc/wugan/keys")]
+    Check {
+        /// Directory of secrets
+        #[arg(long)]
+        dir: PathBuf,
+        /// JSON instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Fingerprints of identity cards and of authority.pub, to compare by telephone
+    #[command(after_help = "Example:\n  wugan-keys fingerprint cards/*.card.json authority.pub")]
+    Fingerprint {
+        /// Cards, or authority.pub
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// JSON instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum AuthorityCommand {
+    /// Makes authority.key.age and authority.pub
+    #[command(after_help = "Example:\n  wugan-keys authority new --dir /media/authority --passphrase")]
+    New {
+        #[command(flatten)]
+        place: NewPlace,
+    },
+}
+
+#[derive(Subcommand)]
+enum IdentityCommand {
+    /// Makes a role's identity, and the card for the authority
+    #[command(after_help = "Examples:\n  wugan-keys identity new --member civil_affairs --role node --dir \
+                      /etc/wugan/keys\n  wugan-keys identity new --member data_resources --role aggregator --dir \
+                      /etc/wugan/keys --address aggregator.city.example:4433")]
+    New {
+        /// The member's id in the policy
+        #[arg(long)]
+        member: String,
+        /// The role
+        #[arg(long, value_parser = role())]
+        role: Role,
+        /// HOST:PORT where a server listens; not for nodes
+        #[arg(long, default_value = "")]
+        address: String,
+        #[command(flatten)]
+        place: NewPlace,
+    },
+}
+
+#[derive(Subcommand)]
+enum EpochCommand {
+    /// Makes the first epoch's keys and their announcement; later epochs are the running node's
+    #[command(
+        after_help = "Example:\n  wugan-keys epoch new --member civil_affairs --dir /etc/wugan/keys --federation \
+                      manifest.json --policy catalogue.toml --authority authority.pub"
+    )]
+    New {
+        /// The member's id in the policy
+        #[arg(long)]
+        member: String,
+        /// Directory of secrets
+        #[arg(long)]
+        dir: PathBuf,
+        #[command(flatten)]
+        federation: FederationFiles,
+    },
+}
+
+#[derive(Subcommand)]
+enum FederationCommand {
+    /// Signs a manifest from a draft and the members' identity cards
+    #[command(after_help = "Example:\n  wugan-keys federation sign --authority /media/authority --policy \
+                      catalogue.toml --draft draft.toml --cards cards --out manifest.json\n\nA draft:\n  name = \
+                      \"seed-city\"\n  version = 1\n  disclosures_per_month = 5\n\n  [owners.civil_affairs]\n  people = \
+                      1000\n  newcomers = 10\n  months = 12\n  rows = { low_income = 1200 }\n\nquorum = N is optional; \
+                      from version 2, previous = \"FILE\" names the signed manifest before.")]
+    Sign {
+        /// Directory of the authority's secrets
+        #[arg(long)]
+        authority: PathBuf,
+        /// The agreed catalogue.toml
+        #[arg(long)]
+        policy: PathBuf,
+        /// The draft
+        #[arg(long)]
+        draft: PathBuf,
+        /// Directory of identity cards, whose fingerprints their operators confirmed
+        #[arg(long)]
+        cards: PathBuf,
+        /// Where the signed manifest is written; it must not exist
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Verifies a manifest and shows it
+    #[command(
+        after_help = "Example:\n  wugan-keys federation show --federation manifest.json --policy catalogue.toml \
+                      --authority authority.pub"
+    )]
+    Show {
+        #[command(flatten)]
+        federation: FederationFiles,
+        /// JSON instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Args)]
+struct NewPlace {
+    /// Directory of secrets; it is made if it does not exist
+    #[arg(long)]
+    dir: PathBuf,
+    /// Protect a new storage key with a passphrase
+    #[arg(long)]
+    passphrase: bool,
+}
+
+impl NewPlace {
+    fn custody(&self) -> Custody {
+        if self.passphrase { Custody::from_env().with_passphrase() } else { Custody::from_env() }
+    }
+}
+
+#[derive(Args)]
+struct FederationFiles {
+    /// The signed federation manifest
+    #[arg(long)]
+    federation: PathBuf,
+    /// The agreed catalogue.toml
+    #[arg(long)]
+    policy: PathBuf,
+    /// The authority's public key
+    #[arg(long)]
+    authority: PathBuf,
+}
+
+const ROLES: [Role; 4] = [Role::Node, Role::Matcher, Role::Aggregator, Role::Coordinator];
+
+fn role() -> impl TypedValueParser<Value = Role> {
+    PossibleValuesParser::new(ROLES.map(Role::name))
+        .try_map(|name| ROLES.into_iter().find(|role| role.name() == name).ok_or("no such role"))
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Authority(AuthorityCommand::New { place }) => {
+            let key = commands::authority_new(&place.dir, &place.custody())?;
+            say(&format!("{}  {}", Authority::public_path(&place.dir).display(), Fingerprint::of_authority(&key)))
+        }
+        Command::Identity(IdentityCommand::New { member, role, address, place }) => {
+            let card = commands::identity_new(&place.dir, &member, role, &address, &place.custody())?;
+            say(&format!("{}  {}", card.path(&place.dir).display(), card.fingerprint()?))
+        }
+        Command::Epoch(EpochCommand::New { member, dir, federation: files }) => {
+            let FederationFiles { federation, policy, authority } = files;
+            let custody = Custody::from_env();
+            let signed = commands::epoch_new(&dir, &member, &federation, &policy, &authority, &custody, now()?)?;
+            say(&format!("{}  {}", commands::announcement_path(&dir).display(), signed.hash()))
+        }
+        Command::Federation(command) => run_federation(command),
+        Command::Check { dir, json } => run_check(&dir, json),
+        Command::Fingerprint { files, json } => run_fingerprint(&files, json),
+    }
+}
+
+fn run_federation(command: FederationCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        FederationCommand::Sign { authority, policy, draft, cards, out } => {
+            let custody = Custody::from_env();
+            let federation = commands::federation_sign(&authority, &policy, &draft, &cards, &out, &custody, now()?)?;
+            say(FederationSummary::of(&federation)?.to_string().trim_end())
+        }
+        FederationCommand::Show { federation: FederationFiles { federation, policy, authority }, json } => {
+            let summary = FederationSummary::of(&commands::read_federation(&federation, &policy, &authority)?)?;
+            if json { say(&serde_json::to_string(&summary)?) } else { say(summary.to_string().trim_end()) }
+        }
+    }
+}
+
+fn run_check(dir: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let findings = commands::check(dir, &Custody::from_env())?;
+    let good = findings.iter().all(|finding| finding.problem.is_none());
+    if json {
+        say(&serde_json::to_string(&findings)?)?;
+    } else {
+        for finding in &findings {
+            say(&format!("{}: {}", finding.file, finding.problem.as_deref().unwrap_or("ok")))?;
+        }
+    }
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn run_fingerprint(files: &[PathBuf], json: bool) -> anyhow::Result<ExitCode> {
+    let prints = files.iter().map(|file| commands::fingerprint(file)).collect::<Result<Vec<_>, _>>()?;
+    if json {
+        let objects: Vec<_> =
+            prints.iter().map(|(of, print)| serde_json::json!({ "of": of, "fingerprint": print })).collect();
+        return say(&serde_json::to_string(&objects)?);
+    }
+    for (of, print) in prints {
+        say(&format!("{print}  {of}"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn now() -> anyhow::Result<u64> {
+    Ok(SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?.as_secs())
+}
+
+fn say(line: &str) -> anyhow::Result<ExitCode> {
+    writeln!(std::io::stdout(), "{line}").map_err(|error| anyhow!("cannot write the result: {error}"))?;
+    Ok(ExitCode::SUCCESS)
+}
