@@ -115,11 +115,7 @@ pub fn read_channel(
                 written = quarantine.push(&name, row.line, &bad);
             }
         }
-        if written.is_ok() {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
-        }
+        if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     written?;
     refuse_if_bad(name, bad_percent_max, &quality)?;
@@ -136,10 +132,7 @@ impl Window {
         let expired = match window_days {
             0 => None,
             // A window that reaches beyond the calendar has no beginning.
-            days => Span::new()
-                .try_days(days)
-                .and_then(|span| last_day.checked_sub(span))
-                .ok(),
+            days => Span::new().try_days(days).and_then(|span| last_day.checked_sub(span)).ok(),
         };
         Self { last_day, expired }
     }
@@ -168,14 +161,10 @@ impl Record {
     /// The person's reason comes before the date's.
     fn read<'a>(fields: Result<[&'a str; 2], BadRow<'a>>) -> Result<Self, BadRow<'a>> {
         let [person, seen_on] = fields?;
-        let (person, normalised) = PersonId::parse(person)
-            .map_err(|error| BadRow::field(Reason::Person(error), person))?;
+        let (person, normalised) =
+            PersonId::parse(person).map_err(|error| BadRow::field(Reason::Person(error), person))?;
         let seen_on = parse_date(seen_on).ok_or_else(|| BadRow::field(Reason::Date, seen_on))?;
-        Ok(Self {
-            person,
-            normalised,
-            seen_on,
-        })
+        Ok(Self { person, normalised, seen_on })
     }
 }
 
@@ -195,29 +184,13 @@ impl ChannelQuality {
     }
 }
 
-fn refuse_if_bad(
-    name: String,
-    bad_percent_max: u32,
-    quality: &ChannelQuality,
-) -> Result<(), ChannelError> {
+fn refuse_if_bad(name: String, bad_percent_max: u32, quality: &ChannelQuality) -> Result<(), ChannelError> {
     let (bad, rows) = (quality.table.bad_rows(), quality.table.rows);
-    if bad < BAD_ROWS_MIN
-        || bad.saturating_mul(100) <= rows.saturating_mul(u64::from(bad_percent_max))
-    {
+    if bad < BAD_ROWS_MIN || bad.saturating_mul(100) <= rows.saturating_mul(u64::from(bad_percent_max)) {
         return Ok(());
     }
-    let commonest = quality
-        .table
-        .commonest_reason()
-        .map_or("", |reason| reason.code());
-    Err(ChannelError::TooManyBad {
-        name,
-        bad,
-        rows,
-        bad_percent_max,
-        commonest,
-        quality: Box::new(quality.clone()),
-    })
+    let commonest = quality.table.commonest_reason().map_or("", |reason| reason.code());
+    Err(ChannelError::TooManyBad { name, bad, rows, bad_percent_max, commonest, quality: Box::new(quality.clone()) })
 }
 
 /// `YYYY-MM-DD` and nothing else, with white space around it; jiff's own parser takes other ISO 8601 forms too.
@@ -227,10 +200,7 @@ fn parse_date(text: &str) -> Option<Date> {
         return None;
     };
     let number = |digits: &[u8]| {
-        digits.iter().try_fold(0, |number, byte| {
-            byte.is_ascii_digit()
-                .then(|| number * 10 + i16::from(byte - b'0'))
-        })
+        digits.iter().try_fold(0, |number, byte| byte.is_ascii_digit().then(|| number * 10 + i16::from(byte - b'0')))
     };
     let (month, day) = (number(&[m1, m2])?, number(&[d1, d2])?);
     Date::new(number(&[y1, y2, y3, y4])?, month as i8, day as i8).ok()
@@ -253,11 +223,7 @@ mod tests {
     use super::*;
     use crate::source::csv::CsvSource;
 
-    const PEOPLE: [&str; 3] = [
-        "341699194001010019",
-        "341699194001010027",
-        "34169919400101006X",
-    ];
+    const PEOPLE: [&str; 3] = ["341699194001010019", "341699194001010027", "34169919400101006X"];
 
     fn month() -> Window {
         Window::new(date(2024, 6, 30), 30)
@@ -275,10 +241,7 @@ mod tests {
         let mut source = CsvSource::new(folder, "channels/c.csv");
         let read = read_channel(&mut source, &month(), BAD_PERCENT_MAX, &mut quarantine);
         quarantine.finish().unwrap();
-        (
-            read,
-            fs::read_to_string(folder.join("quarantine.csv")).unwrap(),
-        )
+        (read, fs::read_to_string(folder.join("quarantine.csv")).unwrap())
     }
 
     fn person(text: &str) -> PersonId {
@@ -304,16 +267,9 @@ mod tests {
             (u32::MAX, Date::MIN, Standing::Counts),
         ];
         for (days, day, standing) in cases {
-            assert_eq!(
-                Window::new(last, days).standing(day),
-                standing,
-                "{days} {day}"
-            );
+            assert_eq!(Window::new(last, days).standing(day), standing, "{days} {day}");
         }
-        assert_eq!(
-            Window::new(Date::MAX, 0).standing(Date::MAX),
-            Standing::Counts
-        );
+        assert_eq!(Window::new(Date::MAX, 0).standing(Date::MAX), Standing::Counts);
     }
 
     #[test]
@@ -321,24 +277,11 @@ mod tests {
         for text in ["2024-02-29", " 2024-02-29\t", "\u{3000}2024-02-29"] {
             assert_eq!(parse_date(text), Some(date(2024, 2, 29)), "{text:?}");
         }
-        let bad = [
-            "",
-            "2023-02-29",
-            "2024-2-29",
-            "2024/02/29",
-            "20240229",
-            "2024-02-29T00:00",
-            "24-02-29",
-            "+024-02-29",
-        ];
-        for text in bad.into_iter().chain([
-            "2024-13-01",
-            "2024-00-10",
-            "2024-01-00",
-            "２024-0-1",
-            "45352",
-            "2024-W09-4",
-        ]) {
+        let bad =
+            ["", "2023-02-29", "2024-2-29", "2024/02/29", "20240229", "2024-02-29T00:00", "24-02-29", "+024-02-29"];
+        for text in
+            bad.into_iter().chain(["2024-13-01", "2024-00-10", "2024-01-00", "２024-0-1", "45352", "2024-W09-4"])
+        {
             assert_eq!(parse_date(text), None, "{text:?}");
         }
     }
@@ -352,13 +295,8 @@ mod tests {
         );
         let ChannelRead { people, quality } = read(&content).0.unwrap();
         assert_eq!(people, [person(a), person(c)]);
-        let mut expected = ChannelQuality {
-            counted: 3,
-            before: 1,
-            after: 1,
-            duplicates: 1,
-            ..ChannelQuality::default()
-        };
+        let mut expected =
+            ChannelQuality { counted: 3, before: 1, after: 1, duplicates: 1, ..ChannelQuality::default() };
         expected.table.rows = 6;
         expected.table.add_bad(Reason::Person(PersonError::Length));
         expected.table.normalised.white_space = 1;
@@ -369,15 +307,9 @@ mod tests {
 
     #[test]
     fn the_old_form_is_the_same_person() {
-        let content = format!(
-            "person,seen_on\n341699400101001,2024-06-30\n{},2024-06-30\n",
-            PEOPLE[0]
-        );
+        let content = format!("person,seen_on\n341699400101001,2024-06-30\n{},2024-06-30\n", PEOPLE[0]);
         let ChannelRead { people, quality } = read(&content).0.unwrap();
-        assert_eq!(
-            (people, quality.table.normalised.old_form),
-            (vec![person(PEOPLE[0])], 1)
-        );
+        assert_eq!((people, quality.table.normalised.old_form), (vec![person(PEOPLE[0])], 1));
     }
 
     #[test]
@@ -397,72 +329,48 @@ mod tests {
     fn a_channel_fails_above_the_share_and_the_least_number() {
         let table = |bad: usize, good: usize| {
             let good_rows = format!("{},2024-06-30\n", PEOPLE[0]).repeat(good);
-            format!(
-                "person,seen_on\n{}{good_rows}",
-                "3.4E+17,2024-06-30\n".repeat(bad)
-            )
+            format!("person,seen_on\n{}{good_rows}", "3.4E+17,2024-06-30\n".repeat(bad))
         };
         for (bad, good) in [(99, 0), (100, 900), (0, 0), (99, 1)] {
-            read(&table(bad, good))
-                .0
-                .unwrap_or_else(|error| panic!("{bad} {good}: {error}"));
+            read(&table(bad, good)).0.unwrap_or_else(|error| panic!("{bad} {good}: {error}"));
         }
         let (read, quarantine) = read(&table(101, 900));
         assert_eq!(quarantine.lines().count(), 102);
         let error = read.unwrap_err();
         let text = error.to_string();
-        assert!(
-            text.starts_with("channels/c.csv: 101 of 1001 rows (10.1 %)"),
-            "{text}"
-        );
-        assert!(
-            text.contains("floating_point") && !text.contains("3.4"),
-            "{text}"
-        );
-        let ChannelError::TooManyBad { quality, .. } = error else {
-            panic!("{error}")
-        };
+        assert!(text.starts_with("channels/c.csv: 101 of 1001 rows (10.1 %)"), "{text}");
+        assert!(text.contains("floating_point") && !text.contains("3.4"), "{text}");
+        let ChannelError::TooManyBad { quality, .. } = error else { panic!("{error}") };
         assert_eq!(quality.counted, 900);
     }
 
     #[test]
     fn no_error_or_debug_text_holds_an_id_number() {
         let number = PEOPLE[0];
-        for content in [
-            format!("{number},2024-06-30\n"),
-            format!("person,seen_on\n{}", format!("{number}0,x\n").repeat(200)),
-        ] {
+        for content in
+            [format!("{number},2024-06-30\n"), format!("person,seen_on\n{}", format!("{number}0,x\n").repeat(200))]
+        {
             let error = read(&content).0.unwrap_err();
             assert!(!format!("{error} {error:?}").contains("341699"), "{error}");
         }
-        let good = read(&format!("person,seen_on\n{number},2024-06-30\n"))
-            .0
-            .unwrap();
+        let good = read(&format!("person,seen_on\n{number},2024-06-30\n")).0.unwrap();
         assert!(!format!("{good:?}").contains("341699"));
     }
 
     #[test]
     fn a_missing_file_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(
-            read_in(folder.path()).0,
-            Err(ChannelError::Source(SourceError::Open { .. }))
-        ));
+        assert!(matches!(read_in(folder.path()).0, Err(ChannelError::Source(SourceError::Open { .. }))));
     }
 
     #[test]
     fn a_quarantine_that_cannot_be_written_stops_the_reading() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("channels")).unwrap();
-        fs::write(
-            folder.path().join("channels/c.csv"),
-            format!("person,seen_on\n{}", "x,y\n".repeat(10_000)),
-        )
-        .unwrap();
+        fs::write(folder.path().join("channels/c.csv"), format!("person,seen_on\n{}", "x,y\n".repeat(10_000))).unwrap();
         let mut quarantine = Quarantine::on_full_disk(folder.path());
         let mut source = CsvSource::new(folder.path(), "channels/c.csv");
-        let error =
-            read_channel(&mut source, &month(), BAD_PERCENT_MAX, &mut quarantine).unwrap_err();
+        let error = read_channel(&mut source, &month(), BAD_PERCENT_MAX, &mut quarantine).unwrap_err();
         assert!(matches!(error, ChannelError::Quarantine(_)), "{error}");
         quarantine.finish().unwrap_err();
         assert!(!folder.path().join("quarantine.csv").exists());

@@ -1,6 +1,19 @@
-//! A department's node: records and rosters come in here, and only tags, rows and decisions leave.
+//! One program for departments: a *source* keeps its records and answers for them, a *roster owner* asks about its own
+//! people. ID numbers enter in [`source`] and leave only in files of this department; what crosses the wire is blinded
+//! elements, tags, row lists.
 
+pub mod cache;
 pub mod channel;
+pub mod decisions;
+pub mod engine;
+pub mod enrolment;
+pub mod pool;
 pub mod quarantine;
 pub mod roster;
+pub mod rows;
+pub mod seed;
+pub mod snapshot;
+pub mod sorter;
 pub mod source;
+pub mod vault;
+pub mod work;

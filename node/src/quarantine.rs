@@ -96,11 +96,7 @@ impl Quarantine {
     pub fn create(folder: &Path) -> Result<Self, QuarantineError> {
         let temporary = folder.join(TEMPORARY_NAME);
         let file = create_private(&temporary).map_err(failed(&temporary, "made"))?;
-        let mut quarantine = Self {
-            folder: folder.to_owned(),
-            writer: csv::Writer::from_writer(file),
-            rows: 0,
-        };
+        let mut quarantine = Self { folder: folder.to_owned(), writer: csv::Writer::from_writer(file), rows: 0 };
         quarantine.write(HEADER)?;
         Ok(quarantine)
     }
@@ -122,26 +118,16 @@ impl Quarantine {
     pub fn finish(self) -> Result<u64, QuarantineError> {
         let temporary = self.folder.join(TEMPORARY_NAME);
         let file = self.folder.join(FILE_NAME);
-        let written = self
-            .writer
-            .into_inner()
-            .map_err(csv::IntoInnerError::into_error);
-        written
-            .and_then(|file| file.sync_all())
-            .map_err(failed(&temporary, "written"))?;
+        let written = self.writer.into_inner().map_err(csv::IntoInnerError::into_error);
+        written.and_then(|file| file.sync_all()).map_err(failed(&temporary, "written"))?;
         fs::rename(&temporary, &file).map_err(failed(&file, "renamed"))?;
-        File::open(&self.folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(failed(&file, "synced"))?;
+        File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(failed(&file, "synced"))?;
         Ok(self.rows)
     }
 
     fn write(&mut self, fields: [&str; 4]) -> Result<(), QuarantineError> {
         let temporary = self.folder.join(TEMPORARY_NAME);
-        self.writer
-            .write_record(fields)
-            .map_err(io::Error::from)
-            .map_err(failed(&temporary, "written"))
+        self.writer.write_record(fields).map_err(io::Error::from).map_err(failed(&temporary, "written"))
     }
 }
 
@@ -164,27 +150,19 @@ impl<'a> BadRow<'a> {
     /// A bad field.
     #[must_use]
     pub fn field(reason: Reason, value: &'a str) -> Self {
-        Self {
-            reason,
-            value: Cow::Borrowed(value),
-        }
+        Self { reason, value: Cow::Borrowed(value) }
     }
 
     /// A bad row of which no field can be told apart, as lossy text without its line end.
     #[must_use]
     pub fn whole(reason: Reason, raw: &'a [u8]) -> Self {
-        Self {
-            reason,
-            value: String::from_utf8_lossy(raw),
-        }
+        Self { reason, value: String::from_utf8_lossy(raw) }
     }
 }
 
 impl fmt::Debug for BadRow<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BadRow")
-            .field("reason", &self.reason)
-            .finish_non_exhaustive()
+        f.debug_struct("BadRow").field("reason", &self.reason).finish_non_exhaustive()
     }
 }
 
@@ -198,11 +176,7 @@ impl RowQuality {
     /// The commonest reason for a bad row, the first of the list if several are as common.
     #[must_use]
     pub fn commonest_reason(&self) -> Option<Reason> {
-        self.bad
-            .iter()
-            .rev()
-            .max_by_key(|(_, count)| **count)
-            .map(|(reason, _)| *reason)
+        self.bad.iter().rev().max_by_key(|(_, count)| **count).map(|(reason, _)| *reason)
     }
 
     pub(crate) fn add_bad(&mut self, reason: Reason) {
@@ -224,20 +198,12 @@ impl NormalisedCounts {
 fn create_private(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path),
+        _ => OpenOptions::new().write(true).create_new(true).mode(0o600).open(path),
     }
 }
 
 fn failed(file: &Path, step: &'static str) -> impl FnOnce(io::Error) -> QuarantineError {
-    move |source| QuarantineError {
-        file: file.to_owned(),
-        step,
-        source,
-    }
+    move |source| QuarantineError { file: file.to_owned(), step, source }
 }
 
 const FILE_NAME: &str = "quarantine.csv";
@@ -259,11 +225,7 @@ mod tests {
         pub(crate) fn on_full_disk(folder: &Path) -> Self {
             let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
             fs::write(folder.join(TEMPORARY_NAME), "").unwrap();
-            Self {
-                folder: folder.to_owned(),
-                writer: csv::Writer::from_writer(full),
-                rows: 0,
-            }
+            Self { folder: folder.to_owned(), writer: csv::Writer::from_writer(full), rows: 0 }
         }
     }
 
@@ -275,23 +237,9 @@ mod tests {
     fn rows_stand_in_the_order_pushed() {
         let folder = tempfile::tempdir().unwrap();
         let mut quarantine = Quarantine::create(folder.path()).unwrap();
-        quarantine
-            .push(
-                "channels/b.csv",
-                7,
-                &BadRow::field(Reason::Person(PersonError::Masked), "1101**"),
-            )
-            .unwrap();
-        quarantine
-            .push(
-                "channels/a.csv",
-                3,
-                &BadRow::whole(Reason::Columns, b"a,\"b\""),
-            )
-            .unwrap();
-        quarantine
-            .push("roster.csv", 2, &BadRow::whole(Reason::NotUtf8, b"\xff\n"))
-            .unwrap();
+        quarantine.push("channels/b.csv", 7, &BadRow::field(Reason::Person(PersonError::Masked), "1101**")).unwrap();
+        quarantine.push("channels/a.csv", 3, &BadRow::whole(Reason::Columns, b"a,\"b\"")).unwrap();
+        quarantine.push("roster.csv", 2, &BadRow::whole(Reason::NotUtf8, b"\xff\n")).unwrap();
         assert_eq!(quarantine.finish().unwrap(), 3);
         let expected = "file,line,reason,value\nchannels/b.csv,7,masked,1101**\n\
             channels/a.csv,3,columns,\"a,\"\"b\"\"\"\nroster.csv,2,not_utf8,\"\u{FFFD}\n\"\n";
@@ -303,15 +251,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(FILE_NAME), "old").unwrap();
         let mut unfinished = Quarantine::create(folder.path()).unwrap();
-        unfinished
-            .push("roster.csv", 2, &BadRow::field(Reason::Date, "x"))
-            .unwrap();
+        unfinished.push("roster.csv", 2, &BadRow::field(Reason::Date, "x")).unwrap();
         drop(unfinished);
         assert_eq!(read(folder.path()), "old");
-        assert_eq!(
-            Quarantine::create(folder.path()).unwrap().finish().unwrap(),
-            0
-        );
+        assert_eq!(Quarantine::create(folder.path()).unwrap().finish().unwrap(), 0);
         assert_eq!(read(folder.path()), "file,line,reason,value\n");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
@@ -323,19 +266,14 @@ mod tests {
         fs::write(&left_behind, "").unwrap();
         fs::set_permissions(&left_behind, fs::Permissions::from_mode(0o644)).unwrap();
         Quarantine::create(folder.path()).unwrap().finish().unwrap();
-        let mode = fs::metadata(folder.path().join(FILE_NAME))
-            .unwrap()
-            .permissions()
-            .mode();
+        let mode = fs::metadata(folder.path().join(FILE_NAME)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 
     #[test]
     fn a_missing_folder_is_an_error_that_names_it() {
         let folder = tempfile::tempdir().unwrap();
-        let error = Quarantine::create(&folder.path().join("none"))
-            .unwrap_err()
-            .to_string();
+        let error = Quarantine::create(&folder.path().join("none")).unwrap_err().to_string();
         assert!(error.contains("none/quarantine.csv.tmp"), "{error}");
     }
 
@@ -349,13 +287,7 @@ mod tests {
     fn the_commonest_reason() {
         let mut quality = RowQuality::default();
         assert_eq!(quality.commonest_reason(), None);
-        for reason in [
-            Reason::NotUtf8,
-            Reason::Date,
-            Reason::NotUtf8,
-            Reason::Date,
-            Reason::Columns,
-        ] {
+        for reason in [Reason::NotUtf8, Reason::Date, Reason::NotUtf8, Reason::Date, Reason::Columns] {
             quality.add_bad(reason);
         }
         assert_eq!(quality.commonest_reason(), Some(Reason::Date));

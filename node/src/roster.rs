@@ -11,12 +11,8 @@ use crate::quarantine::{BadRow, Quarantine, QuarantineError, Reason, RowQuality}
 use crate::source::{Column, RecordSource, SourceError};
 
 /// The columns of a roster's table; village and grid may be missing.
-pub const COLUMNS: [Column; 4] = [
-    Column::required("person"),
-    Column::required("matter"),
-    Column::optional("village"),
-    Column::optional("grid"),
-];
+pub const COLUMNS: [Column; 4] =
+    [Column::required("person"), Column::required("matter"), Column::optional("village"), Column::optional("grid")];
 
 /// The matters of the policy, as one department sees them.
 #[derive(Clone, Debug)]
@@ -90,17 +86,10 @@ pub fn read_roster(
                 written = quarantine.push(&name, row.line, &bad);
             }
         }
-        if written.is_ok() {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
-        }
+        if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     written?;
-    Ok(Roster {
-        rows: reading.rows,
-        quality: reading.quality,
-    })
+    Ok(Roster { rows: reading.rows, quality: reading.quality })
 }
 
 impl Matters {
@@ -110,17 +99,11 @@ impl Matters {
     pub fn new(own: &[String], all: &BTreeSet<String>) -> Option<Self> {
         let mut indices = HashMap::new();
         for (index, matter) in own.iter().enumerate() {
-            if indices
-                .insert(matter.clone(), u16::try_from(index).ok()?)
-                .is_some()
-            {
+            if indices.insert(matter.clone(), u16::try_from(index).ok()?).is_some() {
                 return None;
             }
         }
-        Some(Self {
-            own: indices,
-            all: all.clone(),
-        })
+        Some(Self { own: indices, all: all.clone() })
     }
 
     fn index(&self, matter: &str) -> Result<u16, Reason> {
@@ -143,23 +126,12 @@ struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     /// The person's reason comes before the matter's.
-    fn read(
-        fields: Result<[&'a str; 4], BadRow<'a>>,
-        matters: &Matters,
-    ) -> Result<Self, BadRow<'a>> {
+    fn read(fields: Result<[&'a str; 4], BadRow<'a>>, matters: &Matters) -> Result<Self, BadRow<'a>> {
         let [person, matter, village, grid] = fields?;
-        let (person, normalised) = PersonId::parse(person)
-            .map_err(|error| BadRow::field(Reason::Person(error), person))?;
-        let matter = matters
-            .index(matter.trim())
-            .map_err(|reason| BadRow::field(reason, matter))?;
-        Ok(Self {
-            person,
-            normalised,
-            matter,
-            village: village.trim(),
-            grid: grid.trim(),
-        })
+        let (person, normalised) =
+            PersonId::parse(person).map_err(|error| BadRow::field(Reason::Person(error), person))?;
+        let matter = matters.index(matter.trim()).map_err(|reason| BadRow::field(reason, matter))?;
+        Ok(Self { person, normalised, matter, village: village.trim(), grid: grid.trim() })
     }
 }
 
@@ -182,12 +154,7 @@ impl Reading {
         }
         self.quality.accepted += 1;
         let (village, grid) = (self.place(entry.village), self.place(entry.grid));
-        self.rows.push(RosterRow {
-            person: entry.person,
-            matter: entry.matter,
-            village,
-            grid,
-        });
+        self.rows.push(RosterRow { person: entry.person, matter: entry.matter, village, grid });
     }
 
     fn place(&mut self, name: &str) -> Arc<str> {
@@ -212,66 +179,35 @@ mod tests {
     use super::*;
     use crate::source::csv::CsvSource;
 
-    const PEOPLE: [&str; 3] = [
-        "341699194001010019",
-        "341699194001010027",
-        "341699194001010035",
-    ];
+    const PEOPLE: [&str; 3] = ["341699194001010019", "341699194001010027", "341699194001010035"];
 
     fn matters() -> Matters {
         let own = ["pension".to_owned(), "injury".to_owned()];
-        Matters::new(
-            &own,
-            &["pension", "injury", "orphan"].map(str::to_owned).into(),
-        )
-        .unwrap()
+        Matters::new(&own, &["pension", "injury", "orphan"].map(str::to_owned).into()).unwrap()
     }
 
     fn read(content: &str) -> (Result<Roster, RosterError>, String) {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("roster.csv"), content).unwrap();
         let mut quarantine = Quarantine::create(folder.path()).unwrap();
-        let read = read_roster(
-            &mut CsvSource::new(folder.path(), "roster.csv"),
-            &matters(),
-            &mut quarantine,
-        );
+        let read = read_roster(&mut CsvSource::new(folder.path(), "roster.csv"), &matters(), &mut quarantine);
         quarantine.finish().unwrap();
-        (
-            read,
-            fs::read_to_string(folder.path().join("quarantine.csv")).unwrap(),
-        )
+        (read, fs::read_to_string(folder.path().join("quarantine.csv")).unwrap())
     }
 
     fn row(person: &str, matter: u16, village: &str, grid: &str) -> RosterRow {
-        RosterRow {
-            person: PersonId::parse(person).unwrap().0,
-            matter,
-            village: village.into(),
-            grid: grid.into(),
-        }
+        RosterRow { person: PersonId::parse(person).unwrap().0, matter, village: village.into(), grid: grid.into() }
     }
 
     #[test]
     fn rows_are_in_the_order_of_the_table() {
         let [a, b, _] = PEOPLE;
-        let content = format!(
-            "grid,person,matter,village\n3,{b}, injury ,\u{3000}East \n,{a},pension,\n4,{a},injury,East\n"
-        );
+        let content =
+            format!("grid,person,matter,village\n3,{b}, injury ,\u{3000}East \n,{a},pension,\n4,{a},injury,East\n");
         let Roster { rows, quality } = read(&content).0.unwrap();
-        assert_eq!(
-            rows,
-            [
-                row(b, 1, "East", "3"),
-                row(a, 0, "", ""),
-                row(a, 1, "East", "4")
-            ]
-        );
+        assert_eq!(rows, [row(b, 1, "East", "3"), row(a, 0, "", ""), row(a, 1, "East", "4")]);
         assert!(Arc::ptr_eq(&rows[0].village, &rows[2].village));
-        assert_eq!(
-            (quality.table.rows, quality.accepted, quality.duplicates),
-            (3, 3, 0)
-        );
+        assert_eq!((quality.table.rows, quality.accepted, quality.duplicates), (3, 3, 0));
     }
 
     #[test]
@@ -288,10 +224,7 @@ mod tests {
         );
         let (read, quarantine) = read(&content);
         let Roster { rows, quality } = read.unwrap();
-        assert_eq!(
-            rows,
-            [row(PEOPLE[0], 0, "East", ""), row(PEOPLE[0], 1, "West", "")]
-        );
+        assert_eq!(rows, [row(PEOPLE[0], 0, "East", ""), row(PEOPLE[0], 1, "West", "")]);
         assert_eq!((quality.accepted, quality.duplicates), (2, 1));
         assert_eq!(quarantine, "file,line,reason,value\n");
     }
@@ -299,9 +232,7 @@ mod tests {
     #[test]
     fn bad_rows_are_quarantined() {
         let [a, ..] = PEOPLE;
-        let content = format!(
-            "person,matter\n{a}, heating \n{a},orphan\nnobody,orphan\n{a},\n{a}\n\n{a},pension\n",
-        );
+        let content = format!("person,matter\n{a}, heating \n{a},orphan\nnobody,orphan\n{a},\n{a}\n\n{a},pension\n",);
         let (read, quarantine) = read(&content);
         let Roster { rows, quality } = read.unwrap();
         assert_eq!(rows, [row(a, 0, "", "")]);
@@ -310,44 +241,23 @@ mod tests {
         assert_eq!(quarantine, format!("{expected}roster.csv,6,columns,{a}\n"));
         let bad: Vec<_> = quality.table.bad.into_iter().collect();
         let person = Reason::Person(PersonError::Letters);
-        assert_eq!(
-            bad,
-            [
-                (person, 1),
-                (Reason::Columns, 1),
-                (Reason::UnknownMatter, 2),
-                (Reason::OtherDepartment, 1)
-            ]
-        );
+        assert_eq!(bad, [(person, 1), (Reason::Columns, 1), (Reason::UnknownMatter, 2), (Reason::OtherDepartment, 1)]);
     }
 
     #[test]
     fn no_number_of_bad_rows_makes_it_fail() {
-        let Roster { rows, quality } =
-            read(&format!("person,matter\n{}", "1,pension\n".repeat(1_000)))
-                .0
-                .unwrap();
+        let Roster { rows, quality } = read(&format!("person,matter\n{}", "1,pension\n".repeat(1_000))).0.unwrap();
         assert_eq!((rows.len(), quality.table.bad_rows()), (0, 1_000));
     }
 
     #[test]
     fn a_bad_header_and_a_missing_file_are_errors() {
         let text = read("person,village\n").0.unwrap_err().to_string();
-        assert!(
-            text.contains("roster.csv: line 1 must name the column matter"),
-            "{text}"
-        );
+        assert!(text.contains("roster.csv: line 1 must name the column matter"), "{text}");
         let folder = tempfile::tempdir().unwrap();
         let mut quarantine = Quarantine::create(folder.path()).unwrap();
-        let read = read_roster(
-            &mut CsvSource::new(folder.path(), "roster.csv"),
-            &matters(),
-            &mut quarantine,
-        );
-        assert!(matches!(
-            read,
-            Err(RosterError::Source(SourceError::Open { .. }))
-        ));
+        let read = read_roster(&mut CsvSource::new(folder.path(), "roster.csv"), &matters(), &mut quarantine);
+        assert!(matches!(read, Err(RosterError::Source(SourceError::Open { .. }))));
     }
 
     #[test]
@@ -357,9 +267,7 @@ mod tests {
 
     #[test]
     fn debug_holds_no_id_number() {
-        let roster = read(&format!("person,matter\n{},pension\n", PEOPLE[0]))
-            .0
-            .unwrap();
+        let roster = read(&format!("person,matter\n{},pension\n", PEOPLE[0])).0.unwrap();
         assert!(!format!("{roster:?}").contains("341699"));
     }
 

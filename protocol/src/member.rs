@@ -10,7 +10,7 @@ use crate::{
     engine::{Command, Fact, Offer},
     envelope::{Body, Signed, Signer, Unverified},
     file::FileKey,
-    hexes::Digest,
+    hexes::{Digest, sha256},
     ledger::{Ledger, Logged, Place, Round, SECONDS_PER_DAY},
     manifest::Federation,
     message::Message,
@@ -118,6 +118,11 @@ impl Member {
     /// Own announcement of a file of a round, once it was made.
     pub fn announced(&self, round: Digest, file: FileKey) -> Option<&Vec<u8>> {
         self.announced.get(&(round, file))
+    }
+
+    /// Whether an entry hash is that of an announcement of its own.
+    pub fn is_own_announcement(&self, entry: Digest) -> bool {
+        self.announced.values().any(|line| sha256(line) == entry)
     }
 
     /// The coordinator is connected: ask for the log's continuation, submit what it lacks.

@@ -22,10 +22,7 @@ impl CsvSource {
     /// The file `name`, relative to `folder` and with `/` between its parts. It is opened when it is read.
     #[must_use]
     pub fn new(folder: &Path, name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            file: folder.join(name),
-        }
+        Self { name: name.to_owned(), file: folder.join(name) }
     }
 }
 
@@ -39,10 +36,7 @@ impl RecordSource for CsvSource {
         columns: &[Column; N],
         sink: impl FnMut(RawRow<'_, N>) -> ControlFlow<()>,
     ) -> Result<(), SourceError> {
-        let opened = File::open(&self.file).map_err(|source| SourceError::Open {
-            file: self.file.clone(),
-            source,
-        })?;
+        let opened = File::open(&self.file).map_err(|source| SourceError::Open { file: self.file.clone(), source })?;
         let input = BufReader::with_capacity(BUFFER_BYTES, opened);
         read(&self.file, input, columns, sink)
     }
@@ -55,27 +49,15 @@ fn read<const N: usize>(
     mut sink: impl FnMut(RawRow<'_, N>) -> ControlFlow<()>,
 ) -> Result<(), SourceError> {
     let mut records = Records::new(input);
-    let failed = |(line, source)| SourceError::Read {
-        file: file.to_owned(),
-        line,
-        source,
-    };
+    let failed = |(line, source)| SourceError::Read { file: file.to_owned(), line, source };
     let header = match records.next().map_err(failed)? {
         Some(record) => Header::read(file, &record, columns)?,
         None => {
-            return Err(SourceError::Empty {
-                file: file.to_owned(),
-                columns: required_names(columns),
-            });
+            return Err(SourceError::Empty { file: file.to_owned(), columns: required_names(columns) });
         }
     };
     while let Some(record) = records.next().map_err(failed)? {
-        if sink(RawRow {
-            line: record.line,
-            fields: header.pick(&record),
-        })
-        .is_break()
-        {
+        if sink(RawRow { line: record.line, fields: header.pick(&record) }).is_break() {
             break;
         }
     }
@@ -91,46 +73,27 @@ struct Header<const N: usize> {
 impl<const N: usize> Header<N> {
     fn read(file: &Path, record: &Record<'_>, columns: &[Column; N]) -> Result<Self, SourceError> {
         let Ok(fields) = record.fields() else {
-            return Err(SourceError::HeaderText {
-                file: file.to_owned(),
-                line: record.line,
-            });
+            return Err(SourceError::HeaderText { file: file.to_owned(), line: record.line });
         };
         let names: Vec<&str> = fields.iter().map(str::trim).collect();
         let mut positions = [None; N];
         for (position, column) in positions.iter_mut().zip(columns) {
-            let mut found = names
-                .iter()
-                .enumerate()
-                .filter(|(_, name)| **name == column.name)
-                .map(|(at, _)| at);
+            let mut found = names.iter().enumerate().filter(|(_, name)| **name == column.name).map(|(at, _)| at);
             *position = found.next();
             if found.next().is_some() || (column.required && position.is_none()) {
                 let (file, line, column) = (file.to_owned(), record.line, column.name);
-                return Err(SourceError::HeaderColumn {
-                    file,
-                    line,
-                    column,
-                    found: describe(&names),
-                });
+                return Err(SourceError::HeaderColumn { file, line, column, found: describe(&names) });
             }
         }
-        Ok(Self {
-            width: names.len(),
-            positions,
-        })
+        Ok(Self { width: names.len(), positions })
     }
 
     fn pick<'a>(&self, record: &Record<'a>) -> Result<[&'a str; N], BadRow<'a>> {
-        let fields = record
-            .fields()
-            .map_err(|reason| BadRow::whole(reason, record.raw))?;
+        let fields = record.fields().map_err(|reason| BadRow::whole(reason, record.raw))?;
         if fields.len() != self.width {
             return Err(BadRow::whole(Reason::Columns, record.raw));
         }
-        Ok(self
-            .positions
-            .map(|position| position.map_or("", |position| fields.get(position))))
+        Ok(self.positions.map(|position| position.map_or("", |position| fields.get(position))))
     }
 }
 
@@ -140,20 +103,12 @@ fn describe(names: &[&str]) -> String {
     if text.chars().filter(|c| c.is_numeric()).count() >= HEADER_DIGITS_MAX {
         return "it looks like a row of data (it is not shown here)".to_owned();
     }
-    let shown: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(HEADER_SHOWN_MAX)
-        .collect();
+    let shown: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(HEADER_SHOWN_MAX).collect();
     format!("it reads: {shown}")
 }
 
 fn required_names(columns: &[Column]) -> String {
-    let names: Vec<&str> = columns
-        .iter()
-        .filter(|column| column.required)
-        .map(|column| column.name)
-        .collect();
+    let names: Vec<&str> = columns.iter().filter(|column| column.required).map(|column| column.name).collect();
     names.join(", ")
 }
 
@@ -173,11 +128,7 @@ mod tests {
     use super::records::RECORD_BYTES_MAX;
     use super::*;
 
-    const COLUMNS: [Column; 3] = [
-        Column::required("person"),
-        Column::required("seen_on"),
-        Column::optional("note"),
-    ];
+    const COLUMNS: [Column; 3] = [Column::required("person"), Column::required("seen_on"), Column::optional("note")];
 
     /// Rows as (line, fields joined by `|`, or reason: value).
     fn rows(content: impl AsRef<[u8]>) -> Result<Vec<(u64, String)>, SourceError> {
@@ -194,10 +145,7 @@ mod tests {
     }
 
     fn check(content: impl AsRef<[u8]>, expected: &[(u64, &str)]) {
-        let expected: Vec<_> = expected
-            .iter()
-            .map(|(line, text)| (*line, (*text).to_owned()))
-            .collect();
+        let expected: Vec<_> = expected.iter().map(|(line, text)| (*line, (*text).to_owned())).collect();
         assert_eq!(rows(content).unwrap(), expected);
     }
 
@@ -214,10 +162,7 @@ mod tests {
 
     #[test]
     fn byte_order_mark_and_line_ends() {
-        check(
-            "\u{FEFF}person,seen_on\r\na,b\r\nc,\"d\"\r\ne,\r\n",
-            &[(2, "a|b|"), (3, "c|d|"), (4, "e||")],
-        );
+        check("\u{FEFF}person,seen_on\r\na,b\r\nc,\"d\"\r\ne,\r\n", &[(2, "a|b|"), (3, "c|d|"), (4, "e||")]);
         check("\u{FEFF}\"person\",seen_on\na,b", &[(2, "a|b|")]);
         check("person,seen_on\r\na,b\r", &[(2, "a|b|")]);
         check("person,seen_on\n", &[]);
@@ -227,15 +172,7 @@ mod tests {
     #[test]
     fn lines_count_blank_ones_and_those_inside_quotes() {
         let content = "\n\nperson,seen_on\n\n \t\na,b\n\"c\n\n\nc\",d\r\n\r\ne,\"f\r\ng\"\r\nh,i";
-        check(
-            content,
-            &[
-                (6, "a|b|"),
-                (7, "c\n\n\nc|d|"),
-                (12, "e|f\r\ng|"),
-                (14, "h|i|"),
-            ],
-        );
+        check(content, &[(6, "a|b|"), (7, "c\n\n\nc|d|"), (12, "e|f\r\ng|"), (14, "h|i|")]);
     }
 
     #[test]
@@ -246,64 +183,33 @@ mod tests {
 
     #[test]
     fn quoted_commas_and_quotes() {
-        check(
-            "person,seen_on\n\"a,\"\"b\"\"\",c\nd\"e,f\n",
-            &[(2, "a,\"b\"|c|"), (3, "d\"e|f|")],
-        );
+        check("person,seen_on\n\"a,\"\"b\"\"\",c\nd\"e,f\n", &[(2, "a,\"b\"|c|"), (3, "d\"e|f|")]);
     }
 
     #[test]
     fn a_wrong_number_of_fields_is_one_bad_row() {
-        let expected = [
-            (2, "columns: a"),
-            (3, "columns: a,b,\"c\""),
-            (4, "d|e|"),
-            (5, "columns: \"x\ny\""),
-            (7, "f|g|"),
-        ];
-        check(
-            "person,seen_on\na\na,b,\"c\"\r\nd,e\n\"x\ny\"\nf,g\n",
-            &expected,
-        );
+        let expected =
+            [(2, "columns: a"), (3, "columns: a,b,\"c\""), (4, "d|e|"), (5, "columns: \"x\ny\""), (7, "f|g|")];
+        check("person,seen_on\na\na,b,\"c\"\r\nd,e\n\"x\ny\"\nf,g\n", &expected);
     }
 
     #[test]
     fn bytes_that_are_not_utf8_are_one_bad_row() {
-        check(
-            b"person,seen_on\n\xff,b\nc,d\n",
-            &[(2, "not_utf8: \u{FFFD},b"), (3, "c|d|")],
-        );
+        check(b"person,seen_on\n\xff,b\nc,d\n", &[(2, "not_utf8: \u{FFFD},b"), (3, "c|d|")]);
         // A comma inside a three-byte character: the fields one after the other would be valid text.
-        check(
-            b"person,seen_on\n\xe4\xb8,\xad\nc,d\n",
-            &[(2, "not_utf8: \u{FFFD},\u{FFFD}"), (3, "c|d|")],
-        );
+        check(b"person,seen_on\n\xe4\xb8,\xad\nc,d\n", &[(2, "not_utf8: \u{FFFD},\u{FFFD}"), (3, "c|d|")]);
     }
 
     #[test]
     fn a_quote_that_nothing_closes_costs_one_line() {
-        check(
-            "person,seen_on\n\"a,b\nc,d\n\ne,f",
-            &[(2, "columns: \"a,b"), (3, "c|d|"), (5, "e|f|")],
-        );
+        check("person,seen_on\n\"a,b\nc,d\n\ne,f", &[(2, "columns: \"a,b"), (3, "c|d|"), (5, "e|f|")]);
         let many = 2 * RECORD_BYTES_MAX as u64;
-        let content = format!(
-            "person,seen_on\n\"a,b\n{}\"y,z",
-            "c,d\n".repeat(many as usize)
-        );
+        let content = format!("person,seen_on\n\"a,b\n{}\"y,z", "c,d\n".repeat(many as usize));
         let found = rows(content).unwrap();
         assert_eq!(found.len() as u64, many + 2);
         assert_eq!(found[0], (2, "columns: \"a,b".to_owned()));
-        assert!(
-            found[1..=many as usize]
-                .iter()
-                .zip(3..)
-                .all(|(row, line)| *row == (line, "c|d|".to_owned()))
-        );
-        assert_eq!(
-            found[many as usize + 1],
-            (many + 3, "columns: \"y,z".to_owned())
-        );
+        assert!(found[1..=many as usize].iter().zip(3..).all(|(row, line)| *row == (line, "c|d|".to_owned())));
+        assert_eq!(found[many as usize + 1], (many + 3, "columns: \"y,z".to_owned()));
     }
 
     #[test]
@@ -322,39 +228,26 @@ mod tests {
     #[test]
     fn a_header_without_the_columns_is_refused_and_shown() {
         let error = refused("person;seen_on\na;b\n");
-        assert!(
-            error.starts_with("c.csv: line 1 must name the column person exactly once"),
-            "{error}"
-        );
+        assert!(error.starts_with("c.csv: line 1 must name the column person exactly once"), "{error}");
         assert!(error.contains("it reads: person;seen_on"), "{error}");
         assert!(refused("person,date\n").contains("column seen_on"));
         assert!(refused("person,seen_on,person\n").contains("column person exactly once"));
-        assert!(
-            refused("\n\nperson,seen_on,note,note\n").contains("line 3 must name the column note")
-        );
+        assert!(refused("\n\nperson,seen_on,note,note\n").contains("line 3 must name the column note"));
     }
 
     #[test]
     fn a_header_that_is_data_is_not_shown() {
-        for content in [
-            "11010519491231002X,2024-01-31\n",
-            "person\r110105194912310,2024\r",
-            "１１０１０５１９,x\n",
-        ] {
+        for content in ["11010519491231002X,2024-01-31\n", "person\r110105194912310,2024\r", "１１０１０５１９,x\n"]
+        {
             let error = refused(content);
             assert!(error.contains("looks like a row of data"), "{error}");
-            assert!(
-                !error.contains("110105") && !error.contains('１'),
-                "{error}"
-            );
+            assert!(!error.contains("110105") && !error.contains('１'), "{error}");
         }
     }
 
     #[test]
     fn files_without_a_readable_header() {
-        assert!(
-            refused("").contains("is empty; its first line must name the columns person, seen_on")
-        );
+        assert!(refused("").contains("is empty; its first line must name the columns person, seen_on"));
         assert!(refused("\u{FEFF}\n \n").contains("is empty"));
         assert!(refused(b"\xff\xfep\0e\0r\0").contains("line 1 is not a line of UTF-8 text"));
         assert!(refused("\"person,seen_on\na,b").contains("line 1 is not a line of UTF-8 text"));
@@ -364,14 +257,8 @@ mod tests {
     fn a_missing_file_is_an_error_that_names_it() {
         let folder = tempfile::tempdir().unwrap();
         let mut source = CsvSource::new(folder.path(), "channels/none.csv");
-        let error = source
-            .for_each(&COLUMNS, |_| ControlFlow::Continue(()))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("channels/none.csv: cannot be opened"),
-            "{error}"
-        );
+        let error = source.for_each(&COLUMNS, |_| ControlFlow::Continue(())).unwrap_err().to_string();
+        assert!(error.contains("channels/none.csv: cannot be opened"), "{error}");
         assert_eq!(source.name(), "channels/none.csv");
     }
 
@@ -400,26 +287,14 @@ mod tests {
             }
         }
         let input = BufReader::new(b"person,seen_on\na,b\nc".chain(Failing));
-        let error = read(Path::new("c.csv"), input, &COLUMNS, |_| {
-            ControlFlow::Continue(())
-        })
-        .unwrap_err()
-        .to_string();
-        assert!(
-            error.starts_with("c.csv: cannot be read after line 2 (cable cut)"),
-            "{error}"
-        );
+        let error = read(Path::new("c.csv"), input, &COLUMNS, |_| ControlFlow::Continue(())).unwrap_err().to_string();
+        assert!(error.starts_with("c.csv: cannot be read after line 2 (cable cut)"), "{error}");
     }
 
     /// What precedes a record, the record's fields, and how it is written.
     fn record() -> impl Strategy<Value = (usize, [String; 3], bool, bool)> {
         let field = "[a-z ,\"\u{6f22}\n]{0,6}";
-        (
-            0..3_usize,
-            [field, field, "[a-z]{1,3}"],
-            any::<bool>(),
-            any::<bool>(),
-        )
+        (0..3_usize, [field, field, "[a-z]{1,3}"], any::<bool>(), any::<bool>())
     }
 
     fn quoted(field: &str, always: bool) -> String {

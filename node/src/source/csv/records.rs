@@ -60,11 +60,7 @@ pub(super) struct Records<R> {
 
 impl<R: BufRead> Records<R> {
     pub(super) fn new(input: R) -> Self {
-        Self {
-            lines: Lines::new(input),
-            raw: Vec::new(),
-            splitter: Splitter::new(),
-        }
+        Self { lines: Lines::new(input), raw: Vec::new(), splitter: Splitter::new() }
     }
 
     /// The next record that is not a blank line. An error comes with the last line that was read.
@@ -81,11 +77,7 @@ impl<R: BufRead> Records<R> {
         let line = self.lines.taken;
         let whole = self.complete(line)?;
         let raw = without_line_end(&self.raw);
-        Ok(Some(Record {
-            line,
-            raw,
-            fields: whole.then(|| self.splitter.fields()),
-        }))
+        Ok(Some(Record { line, raw, fields: whole.then(|| self.splitter.fields()) }))
     }
 
     /// Adds lines to the first one, whose number is `line`, until the record ends. If a quote is still open at the end
@@ -122,16 +114,8 @@ struct Splitter {
 impl Splitter {
     fn new() -> Self {
         // CR is left to us: for `csv-core` a lone one would end a record in the middle of a line.
-        let parser = csv_core::ReaderBuilder::new()
-            .terminator(Terminator::Any(b'\n'))
-            .build();
-        Self {
-            parser,
-            text: Vec::new(),
-            text_length: 0,
-            ends: Vec::new(),
-            ends_length: 0,
-        }
+        let parser = csv_core::ReaderBuilder::new().terminator(Terminator::Any(b'\n')).build();
+        Self { parser, text: Vec::new(), text_length: 0, ends: Vec::new(), ends_length: 0 }
     }
 
     fn reset(&mut self) {
@@ -153,20 +137,14 @@ impl Splitter {
     }
 
     fn fields(&self) -> (&[u8], &[usize]) {
-        (
-            &self.text[..self.text_length],
-            &self.ends[..self.ends_length],
-        )
+        (&self.text[..self.text_length], &self.ends[..self.ends_length])
     }
 
     fn feed(&mut self, bytes: &[u8]) -> bool {
         // There is never more text than bytes, nor more ends than bytes, so no output is ever full.
         grow(&mut self.text, self.text_length + bytes.len());
         grow(&mut self.ends, self.ends_length + bytes.len());
-        let (text, ends) = (
-            &mut self.text[self.text_length..],
-            &mut self.ends[self.ends_length..],
-        );
+        let (text, ends) = (&mut self.text[self.text_length..], &mut self.ends[self.ends_length..]);
         let (result, _, written, ended) = self.parser.read_record(bytes, text, ends);
         self.text_length += written;
         self.ends_length += ended;
@@ -195,12 +173,7 @@ struct Lines<R> {
 
 impl<R: BufRead> Lines<R> {
     fn new(input: R) -> Self {
-        Self {
-            input,
-            back: Vec::new(),
-            back_at: 0,
-            taken: 0,
-        }
+        Self { input, back: Vec::new(), back_at: 0, taken: 0 }
     }
 
     /// Appends the next line; of a line longer than [`RECORD_BYTES_MAX`] only one byte more than that. `false` at the end.
@@ -229,10 +202,7 @@ impl<R: BufRead> Lines<R> {
 
     fn append_given_back(&mut self, raw: &mut Vec<u8>) {
         let rest = &self.back[self.back_at..];
-        let length = rest
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .map_or(rest.len(), |at| at + 1);
+        let length = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |at| at + 1);
         raw.extend_from_slice(&rest[..length]);
         self.back_at += length;
     }
@@ -252,10 +222,7 @@ impl<R: BufRead> Lines<R> {
 
 /// As `csv-core` sees it: it drops a byte order mark, which joining files leaves in their midst, before any record.
 fn is_blank(line: &[u8]) -> bool {
-    line.strip_prefix(BYTE_ORDER_MARK)
-        .unwrap_or(line)
-        .trim_ascii()
-        .is_empty()
+    line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line).trim_ascii().is_empty()
 }
 
 fn without_line_end(raw: &[u8]) -> &[u8] {

@@ -1,0 +1,220 @@
+//! Matching keys at rest: for each source and key epoch, sealed segments of (person, matching key), each sorted by
+//! person. With them a known person needs no curve arithmetic in any later round of the epoch.
+
+use std::{
+    io::{self, Write},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use wugan_protocol::{oprf::MatchingKey, person::PersonId, statement::SourceEpoch};
+use zeroize::Zeroize;
+
+use crate::vault::{Sealed, Vault, read_item};
+
+/// The matching keys that a node holds.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    vault: Vault,
+    /// Held while segments are listed and opened, or merged: a merge deletes what another thread is about to open.
+    names: Arc<Mutex<()>>,
+}
+
+impl Cache {
+    /// The cache in this vault.
+    pub fn new(vault: Vault) -> Cache {
+        Cache { vault, names: Arc::default() }
+    }
+
+    /// Adds a segment: people ascending, each with its key. A segment of the same name is replaced.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn add(&self, source: SourceEpoch, name: &str, entries: &[(PersonId, MatchingKey)]) -> io::Result<()> {
+        debug_assert!(entries.is_sorted_by_key(|(person, _)| *person));
+        let _names = self.lock();
+        self.vault.write(&format!("{}{name}", prefix(source)), |out| {
+            entries.iter().try_for_each(|(person, key)| {
+                out.write_all(&person.to_u64().to_be_bytes())?;
+                out.write_all(key.as_bytes())
+            })
+        })?;
+        self.merge_small(source)
+    }
+
+    /// All entries of a source's epoch, by person, each person once.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn entries(&self, source: SourceEpoch) -> io::Result<Entries> {
+        let _names = self.lock();
+        let names = self.segments(source)?;
+        self.entries_of(&names)
+    }
+
+    /// Those of `people` (ascending) who have no key yet.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn unknown(&self, source: SourceEpoch, people: &[PersonId]) -> io::Result<Vec<PersonId>> {
+        let mut unknown = Vec::new();
+        self.look_up(source, people, |person, key| {
+            if key.is_none() {
+                unknown.push(person);
+            }
+            Ok(())
+        })?;
+        Ok(unknown)
+    }
+
+    /// Calls `found` for each of `people` (ascending) with the person's key, or none.
+    ///
+    /// # Errors
+    /// Those of the disk and of `found`.
+    pub fn look_up(
+        &self,
+        source: SourceEpoch,
+        people: &[PersonId],
+        mut found: impl FnMut(PersonId, Option<&MatchingKey>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut entries = self.entries(source)?;
+        let mut entry = entries.next()?;
+        for person in people {
+            while entry.as_ref().is_some_and(|(known, _)| known < person) {
+                entry = entries.next()?;
+            }
+            let key = entry.as_ref().filter(|(known, _)| known == person).map(|(_, key)| key);
+            found(*person, key)?;
+        }
+        Ok(())
+    }
+
+    /// Names of the segments of a source's epoch.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn segments(&self, source: SourceEpoch) -> io::Result<Vec<String>> {
+        let prefix = prefix(source);
+        let names = self.vault.names()?;
+        Ok(names.into_iter().filter(|name| name.starts_with(&prefix)).collect())
+    }
+
+    /// Makes one segment of many, so that reading stays sequential. The merged one replaces the last of them; after a
+    /// crash in between, entries stand twice, which readers expect.
+    fn merge_small(&self, source: SourceEpoch) -> io::Result<()> {
+        let names = self.segments(source)?;
+        let Some(last) = names.last().filter(|_| names.len() > SEGMENTS_MAX) else { return Ok(()) };
+        let mut entries = self.entries_of(&names)?;
+        self.vault.write(last, |out| {
+            while let Some((person, key)) = entries.next()? {
+                out.write_all(&person.to_u64().to_be_bytes())?;
+                out.write_all(key.as_bytes())?;
+            }
+            Ok(())
+        })?;
+        names[..names.len() - 1].iter().try_for_each(|name| self.vault.remove(name))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn entries_of(&self, names: &[String]) -> io::Result<Entries> {
+        let segments = names.iter().map(|name| self.vault.open(name)).collect::<io::Result<_>>()?;
+        let mut entries = Entries { segments, heads: Vec::new() };
+        for place in 0..entries.segments.len() {
+            let head = entries.read(place)?;
+            entries.heads.push(head);
+        }
+        Ok(entries)
+    }
+}
+
+/// Entries by person, merged from all segments.
+pub struct Entries {
+    segments: Vec<Sealed>,
+    heads: Vec<Option<(PersonId, MatchingKey)>>,
+}
+
+impl Entries {
+    /// The next person and key.
+    ///
+    /// # Errors
+    /// Those of the disk, or a segment that is no segment.
+    #[expect(clippy::should_implement_trait, reason = "a Result<Option> is what callers want")]
+    pub fn next(&mut self) -> io::Result<Option<(PersonId, MatchingKey)>> {
+        let heads = self.heads.iter().enumerate();
+        let first = heads.filter_map(|(place, head)| head.as_ref().map(|(person, _)| (*person, place))).min();
+        let Some((person, place)) = first else { return Ok(None) };
+        let entry = self.advance(place)?;
+        for other in place + 1..self.heads.len() {
+            if self.heads[other].as_ref().is_some_and(|(same, _)| *same == person) {
+                self.advance(other)?;
+            }
+        }
+        Ok(entry)
+    }
+
+    fn advance(&mut self, place: usize) -> io::Result<Option<(PersonId, MatchingKey)>> {
+        let next = self.read(place)?;
+        Ok(std::mem::replace(&mut self.heads[place], next))
+    }
+
+    fn read(&mut self, place: usize) -> io::Result<Option<(PersonId, MatchingKey)>> {
+        let Some(mut item) = read_item::<ENTRY_BYTES>(&mut self.segments[place])? else { return Ok(None) };
+        let damaged = || io::Error::other("a segment of the matching key cache is damaged; delete the cache folder");
+        let (person, key) = item.split_first_chunk().ok_or_else(damaged)?;
+        let person = PersonId::from_u64(u64::from_be_bytes(*person)).ok_or_else(damaged)?;
+        let key = MatchingKey::from_bytes(*key.first_chunk().ok_or_else(damaged)?);
+        item.zeroize();
+        Ok(Some((person, key)))
+    }
+}
+
+fn prefix(source: SourceEpoch) -> String {
+    format!("{}-{}-", source.source, source.epoch)
+}
+
+const ENTRY_BYTES: usize = 40;
+/// Above this many segments they are merged: each open one costs a descriptor and 64 KiB.
+const SEGMENTS_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use wugan_keys::StorageKey;
+
+    fn person(sequence: u64) -> PersonId {
+        PersonId::from_u64(34_169_919_500_101_000 + sequence).unwrap()
+    }
+
+    fn key(byte: u8) -> MatchingKey {
+        MatchingKey::from_bytes([byte; 32])
+    }
+
+    #[test]
+    fn many_segments_read_as_one_and_are_merged() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(Vault::new(folder.path(), "cache", &StorageKey::generate()));
+        let source = SourceEpoch { source: 1, epoch: 1 };
+        for segment in 0..40_u64 {
+            let entries: Vec<_> = (0..3).map(|i| (person(segment * 2 + i * 100), key(segment as u8))).collect();
+            cache.add(source, &format!("{segment:04}"), &entries).unwrap();
+        }
+        assert!(cache.segments(source).unwrap().len() <= SEGMENTS_MAX);
+        assert_eq!(cache.segments(SourceEpoch { source: 1, epoch: 11 }).unwrap().len(), 0);
+        let known: Vec<PersonId> = (0..40).flat_map(|s| (0..3).map(move |i| person(s * 2 + i * 100))).collect();
+        let mut asked: Vec<PersonId> = known.iter().copied().chain([person(999), person(1)]).collect();
+        asked.sort_unstable();
+        asked.dedup();
+        assert_eq!(cache.unknown(source, &asked).unwrap(), [person(1), person(999)]);
+        let mut found = 0;
+        cache
+            .look_up(source, &[person(204)], |_, key| {
+                found += u8::from(key.unwrap().as_bytes()[0] == 2);
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(found, 1);
+    }
+}

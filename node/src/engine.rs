@@ -1,0 +1,186 @@
+//! A node's state machine. After each input it compares what the log says should be with what is done, and asks for
+//! what lacks; a restart runs the same comparison.
+
+mod enrolling;
+mod files;
+mod round;
+mod serving;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use wugan_protocol::{
+    engine::{Command, Engine, Fact, Input, Severity},
+    envelope::Signer,
+    ledger::Logged,
+    manifest::Federation,
+    member::{Member, RestoreError},
+    message::Message,
+    party::{MemberNumber, Party, Role},
+    reason::Reason,
+    statement::Statement,
+};
+
+use crate::work::{Done, Job};
+use enrolling::Enrolling;
+use files::Files;
+use round::Preparation;
+use serving::Serving;
+
+/// What an input leads to.
+type Commands = Vec<Command<Job>>;
+
+/// The state machine of one department's node.
+pub struct NodeEngine {
+    member: Member,
+    owner: bool,
+    serving: Serving,
+    enrolling: Enrolling,
+    preparation: Preparation,
+    files: Files,
+}
+
+impl NodeEngine {
+    /// Restores a node from its copy of the log, its own entries and its facts. `announcement` is the signed entry of
+    /// its first key epoch, the first of its own; `epochs` are those whose keys it holds.
+    ///
+    /// # Errors
+    /// State that is not this node's.
+    pub fn restore(
+        federation: Federation,
+        number: MemberNumber,
+        signer: Arc<dyn Signer>,
+        stored: Stored,
+        epochs: Vec<u32>,
+    ) -> Result<NodeEngine, RestoreError> {
+        let party = Party { member: number, role: Role::Node };
+        let owner = federation.owner_limits(number).is_some();
+        let member = Member::restore(federation, party, signer, &stored.log, &stored.own)?;
+        Ok(NodeEngine {
+            serving: Serving::restore(&stored.facts, epochs),
+            enrolling: Enrolling::restore(&stored.facts),
+            preparation: Preparation::restore(&stored.facts),
+            files: Files::default(),
+            member,
+            owner,
+        })
+    }
+
+    /// Who follows what this node states: where it stands, for tests and status.
+    pub fn member(&self) -> &Member {
+        &self.member
+    }
+
+    fn me(&self) -> MemberNumber {
+        self.member.party().member
+    }
+
+    fn message(&mut self, from: Party, message: Message, now: u64) -> Commands {
+        if from != self.member.federation().coordinator() {
+            return vec![Command::Disconnect(from, Reason::NotAllowed)];
+        }
+        match message {
+            Message::Entries { first, lines } => {
+                let (logged, mut commands) = self.member.entries(first, lines, now);
+                commands.extend(logged.iter().filter_map(|entry| self.logged(entry)));
+                commands
+            }
+            Message::Online { nodes } => {
+                self.enrolling.online(nodes.into_iter().collect());
+                Vec::new()
+            }
+            Message::Batch { owner, batch, blinded, .. } => self.serve(owner, batch, blinded, now),
+            Message::Answer { batch, source, evaluated, proof, .. } => self.answered(batch, source, evaluated, proof),
+            Message::Follow { .. } | Message::Submit { .. } => vec![Command::Disconnect(from, Reason::NotAllowed)],
+        }
+    }
+
+    fn local(&mut self, done: Done, now: u64) -> Commands {
+        match done {
+            Done::Failed(text) => vec![Command::Stop(text)],
+            Done::Evaluated(answer) => self.evaluated(*answer, now),
+            Done::NotEvaluated { owner, batch, reason } => self.not_evaluated(owner, batch, reason, now),
+            Done::Planned { round, batches } => self.planned(round, batches, now),
+            Done::Loaded { batch, blinded } => self.loaded(batch, blinded),
+            Done::Enrolled { batch, source } => self.enrolled(batch, source),
+            Done::AnswerRefused { batch, source } => self.answer_refused(batch, source, now),
+            done => self.round_done(done, now),
+        }
+    }
+
+    /// What an entry of somebody else means for this node besides what the ledger makes of it.
+    fn logged(&mut self, entry: &Logged) -> Option<Command<Job>> {
+        let Statement::Refusal { entry: refused, reason } = entry.signed.body().statement else { return None };
+        let who = self.member.federation().party_name(entry.party?);
+        let mine = self.enrolling.refused(refused, entry.party?.member, self.me(), self.member.ledger());
+        let mine = mine || self.member.is_own_announcement(refused);
+        mine.then(|| Command::Tell(Severity::Warn, format!("{who} refused what this node sent: {reason}")))
+    }
+
+    fn reconcile(&mut self, now: u64) -> Commands {
+        let mut commands = self.prepare();
+        if self.owner {
+            commands.extend(self.enrol());
+            commands.extend(self.make_rows(now));
+            commands.extend(self.take_decisions());
+        }
+        commands.extend(self.send_files());
+        commands
+    }
+}
+
+impl Engine for NodeEngine {
+    type Local = Done;
+    type Job = Job;
+
+    fn handle(&mut self, input: Input<Done>, now: u64) -> Commands {
+        let coordinator = self.member.federation().coordinator();
+        let mut commands = match input {
+            Input::Tick => Vec::new(),
+            Input::Up(party) => {
+                self.files.up(party);
+                if party == coordinator { self.member.up() } else { Vec::new() }
+            }
+            Input::Down(party) => {
+                self.files.down(party);
+                if party == coordinator {
+                    self.member.down();
+                    self.enrolling.online([].into());
+                }
+                Vec::new()
+            }
+            Input::Message(from, message) => self.message(from, message, now),
+            Input::File(offer) => self.offered(offer),
+            Input::Sent { to, round, file, reply } => self.sent(to, round, file, reply),
+            Input::Local(done) => self.local(done, now),
+        };
+        commands.extend(self.reconcile(now));
+        commands
+    }
+}
+
+/// What a node finds of itself at start.
+#[derive(Clone, Debug, Default)]
+pub struct Stored {
+    /// Its copy of the log.
+    pub log: Vec<Vec<u8>>,
+    /// Its own entries.
+    pub own: Vec<Vec<u8>>,
+    /// Its facts.
+    pub facts: BTreeMap<String, Vec<u8>>,
+}
+
+/// Facts whose names begin with `prefix/`, by the rest of their names.
+fn facts_under<'a>(
+    facts: &'a BTreeMap<String, Vec<u8>>,
+    prefix: &'a str,
+) -> impl Iterator<Item = (&'a str, &'a Vec<u8>)> {
+    facts.iter().filter_map(move |(name, value)| {
+        let rest = name.strip_prefix(prefix)?.strip_prefix('/')?;
+        Some((rest, value))
+    })
+}
+
+/// Makes one fact durable.
+fn fact(name: String, value: Vec<u8>) -> Command<Job> {
+    Command::Commit(vec![Fact::Set(name, value)])
+}

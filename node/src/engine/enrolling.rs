@@ -1,0 +1,238 @@
+//! The roster owner's side of enrolment: which batches there are, who has answered, whom to ask next.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wugan_protocol::{
+    codec,
+    engine::{Command, Severity},
+    hexes::Digest,
+    ledger::{Ledger, Round},
+    message::Message,
+    oprf::{BatchContext, Element, PublicKey},
+    party::MemberNumber,
+    reason::Reason,
+    statement::{EnrolmentBatch, SourceEpoch, Statement},
+};
+
+use super::{Commands, NodeEngine, fact, facts_under};
+use crate::{
+    enrolment::{Pending, answer_digest},
+    work::Job,
+};
+
+/// Batches and their answers.
+#[derive(Default)]
+pub(super) struct Enrolling {
+    /// Every batch of this owner.
+    batches: BTreeMap<u64, EnrolmentBatch>,
+    /// Answers that are verified and stored.
+    enrolled: BTreeSet<(u64, MemberNumber)>,
+    /// Sources that refused a batch, or answered it with a bad proof.
+    refused: BTreeSet<(u64, MemberNumber)>,
+    /// Sources that are connected to the coordinator.
+    online: BTreeSet<MemberNumber>,
+    /// Batches under way and the sources whose answers are awaited; none until the batch is loaded.
+    asking: BTreeMap<u64, Option<BTreeSet<MemberNumber>>>,
+    /// Rounds for which batches were planned, and the one being planned.
+    planned: BTreeSet<Digest>,
+    planning: Option<Digest>,
+}
+
+impl Enrolling {
+    pub(super) fn restore(facts: &BTreeMap<String, Vec<u8>>) -> Enrolling {
+        let batches = facts_under(facts, BATCH).filter_map(|(_, value)| codec::decode::<EnrolmentBatch>(value).ok());
+        let enrolled = facts_under(facts, ENROLLED).filter_map(|(_, value)| codec::decode(value).ok());
+        let planned = facts_under(facts, PLANNED).filter_map(|(name, _)| name.parse().ok());
+        Enrolling {
+            batches: batches.map(|batch| (batch.batch, batch)).collect(),
+            enrolled: enrolled.collect(),
+            planned: planned.collect(),
+            ..Enrolling::default()
+        }
+    }
+
+    pub(super) fn online(&mut self, nodes: BTreeSet<MemberNumber>) {
+        self.online = nodes;
+        let online = &self.online;
+        self.asking.retain(|_, awaited| {
+            let Some(awaited) = awaited else { return true };
+            awaited.retain(|source| online.contains(source));
+            !awaited.is_empty()
+        });
+    }
+
+    /// Whether a refusal is of a batch of this owner; the source that refused is not asked again.
+    pub(super) fn refused(&mut self, entry: Digest, by: MemberNumber, me: MemberNumber, ledger: &Ledger) -> bool {
+        let of_entry = |number: &&u64| ledger.batch(me, **number).is_some_and(|batch| batch.entry == entry);
+        let Some(number) = self.batches.keys().find(of_entry).copied() else { return false };
+        self.refused.insert((number, by));
+        self.settle(number, by);
+        true
+    }
+
+    /// Whether every batch was answered by every one of these sources.
+    pub(super) fn complete(&self, sources: &BTreeSet<MemberNumber>) -> bool {
+        self.batches.values().all(|batch| {
+            let addressed = batch.sources.iter().filter(|source| sources.contains(&source.source));
+            addressed.into_iter().all(|source| self.enrolled.contains(&(batch.batch, source.source)))
+        })
+    }
+
+    pub(super) fn is_planned(&self, round: Digest) -> bool {
+        self.planned.contains(&round)
+    }
+
+    /// The source need not be awaited for this batch any more.
+    fn settle(&mut self, batch: u64, source: MemberNumber) {
+        if let Some(Some(awaited)) = self.asking.get_mut(&batch) {
+            awaited.remove(&source);
+            if awaited.is_empty() {
+                self.asking.remove(&batch);
+            }
+        }
+    }
+
+    fn unanswered(&self, batch: &EnrolmentBatch) -> Vec<SourceEpoch> {
+        let open = |source: &&SourceEpoch| !self.enrolled.contains(&(batch.batch, source.source));
+        batch.sources.iter().filter(open).copied().collect()
+    }
+
+    /// Sources to ask now: connected, unanswered, not refused.
+    fn askable(&self, batch: &EnrolmentBatch) -> BTreeSet<MemberNumber> {
+        let sources = self.unanswered(batch).into_iter().map(|source| source.source);
+        let askable = |source: &MemberNumber| {
+            self.online.contains(source) && !self.refused.contains(&(batch.batch, *source))
+        };
+        sources.filter(askable).collect()
+    }
+
+    fn pending(&self) -> Vec<Pending> {
+        let open = self.batches.values().map(|batch| Pending { batch: batch.batch, sources: self.unanswered(batch) });
+        open.filter(|pending| !pending.sources.is_empty()).collect()
+    }
+}
+
+impl NodeEngine {
+    /// Plans batches for a new round, and keeps a few of the open ones under way.
+    pub(super) fn enrol(&mut self) -> Commands {
+        let mut commands: Commands = self.plan().into_iter().collect();
+        if !self.member.connected() {
+            return commands;
+        }
+        let mut next = Vec::new();
+        for (number, batch) in &self.enrolling.batches {
+            if self.enrolling.asking.len() + next.len() >= BATCHES_UNDER_WAY_MAX {
+                break;
+            }
+            let logged = self.member.ledger().batch(self.me(), *number).is_some();
+            if logged && !self.enrolling.asking.contains_key(number) && !self.enrolling.askable(batch).is_empty() {
+                next.push(*number);
+            }
+        }
+        for number in next {
+            self.enrolling.asking.insert(number, None);
+            commands.push(Command::Local(Job::Load { batch: number }));
+        }
+        commands
+    }
+
+    fn plan(&mut self) -> Option<Command<Job>> {
+        let round = self.member.round()?;
+        let hash = round.hash();
+        let known = self.enrolling.is_planned(hash) || self.enrolling.planning == Some(hash);
+        if known || !self.preparation.has_snapshot(hash) {
+            return None;
+        }
+        let sources = sources_of(round).into_values().filter(|source| source.source != self.me()).collect();
+        let first = self.enrolling.batches.keys().next_back().map_or(0, |last| last + 1);
+        self.enrolling.planning = Some(hash);
+        Some(Command::Local(Job::Plan { round: hash, sources, pending: self.enrolling.pending(), first }))
+    }
+
+    pub(super) fn planned(&mut self, round: Digest, batches: Vec<EnrolmentBatch>, now: u64) -> Commands {
+        self.enrolling.planning = None;
+        self.enrolling.planned.insert(round);
+        let mut commands = vec![fact(format!("{PLANNED}/{round}"), Vec::new())];
+        for batch in batches {
+            let value = codec::encode(&batch).unwrap_or_default();
+            commands.push(fact(format!("{BATCH}/{}", batch.batch), value));
+            commands.extend(self.member.state(Statement::EnrolmentBatch(batch.clone()), false, now));
+            self.enrolling.batches.insert(batch.batch, batch);
+        }
+        commands
+    }
+
+    pub(super) fn loaded(&mut self, number: u64, blinded: Vec<Element>) -> Commands {
+        let Some(batch) = self.enrolling.batches.get(&number) else { return Vec::new() };
+        let sources = self.enrolling.askable(batch);
+        if sources.is_empty() {
+            self.enrolling.asking.remove(&number);
+            return Vec::new();
+        }
+        let list = sources.iter().copied().collect();
+        self.enrolling.asking.insert(number, Some(sources));
+        let message = Message::Batch { owner: self.me(), batch: number, sources: list, blinded };
+        vec![Command::Send(vec![self.member.federation().coordinator()], message)]
+    }
+
+    pub(super) fn answered(
+        &mut self,
+        number: u64,
+        source: MemberNumber,
+        evaluated: Vec<Element>,
+        proof: [[u8; 32]; 2],
+    ) -> Commands {
+        let Some(batch) = self.enrolling.batches.get(&number) else { return Vec::new() };
+        let open = self.enrolling.unanswered(batch);
+        let Some(epoch) = open.iter().find(|open| open.source == source).copied() else { return Vec::new() };
+        let ledger = self.member.ledger();
+        let logged = ledger.batch(self.me(), number).and_then(|batch| batch.answers.get(&source));
+        let key = ledger.key(epoch).and_then(|key| PublicKey::from_bytes(&key.0).ok());
+        let (Some(key), true) = (key, logged == Some(&answer_digest(&evaluated, &proof))) else {
+            let who = self.member.federation().policy().member_id(source);
+            let text = format!("the answer of {who} to enrolment batch {number} is not the one it logged; dropped");
+            return vec![Command::Tell(Severity::Warn, text)];
+        };
+        let context = BatchContext {
+            federation: self.member.federation().hash().0,
+            source,
+            owner: self.me(),
+            epoch: epoch.epoch,
+            batch: number,
+        };
+        vec![Command::Local(Job::Accept { context, key, evaluated, proof })]
+    }
+
+    pub(super) fn enrolled(&mut self, batch: u64, source: MemberNumber) -> Commands {
+        self.enrolling.enrolled.insert((batch, source));
+        self.enrolling.settle(batch, source);
+        let value = codec::encode(&(batch, source)).unwrap_or_default();
+        vec![fact(format!("{ENROLLED}/{batch}/{source}"), value)]
+    }
+
+    pub(super) fn answer_refused(&mut self, batch: u64, source: MemberNumber, now: u64) -> Commands {
+        self.enrolling.refused.insert((batch, source));
+        self.enrolling.settle(batch, source);
+        let who = self.member.federation().policy().member_id(source);
+        let text = format!("the proof of {who} for enrolment batch {batch} does not verify: nothing of it is used");
+        let mut commands = vec![Command::Tell(Severity::Warn, text)];
+        let entry = self.member.ledger().batch(self.me(), batch).map(|batch| batch.entry);
+        if let Some(entry) = entry {
+            let refusal = Statement::Refusal { entry, reason: Reason::BadProof };
+            commands.extend(self.member.state(refusal, false, now));
+        }
+        commands
+    }
+}
+
+/// The sources of a round, each in the epoch that its manifest names.
+pub(super) fn sources_of(round: &Round) -> BTreeMap<MemberNumber, SourceEpoch> {
+    let channels = round.manifest().channels.iter();
+    channels.map(|channel| (channel.source, SourceEpoch { source: channel.source, epoch: channel.epoch })).collect()
+}
+
+const BATCH: &str = "batch";
+const ENROLLED: &str = "enrolled";
+const PLANNED: &str = "planned";
+/// Batches sent and not answered by all who are connected: enough to keep sources busy, 300 KB each.
+const BATCHES_UNDER_WAY_MAX: usize = 3;

@@ -1,0 +1,286 @@
+//! The roster owner's side of enrolment: batches of blinded people, and the matching keys that verified answers give.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs, io,
+    io::Write,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use wugan_protocol::{
+    hexes::{Digest, sha256},
+    limits::BATCH_PEOPLE_MAX,
+    oprf::{BatchContext, BatchSeed, BlindedBatch, Element, PreparedKey, Proof, PublicKey, blind, padded_len, verify},
+    party::MemberNumber,
+    person::PersonId,
+    statement::{EnrolmentBatch, SourceEpoch},
+};
+use wugan_transport::rounds::write_whole;
+
+use crate::{
+    cache::Cache,
+    pool::inputs,
+    seed::fresh,
+    vault::{Vault, read_items},
+};
+
+/// Batches at rest and in memory.
+pub struct Enrolment {
+    vault: Vault,
+    folder: PathBuf,
+    cache: Cache,
+    /// Batches under way, blinded: making one again costs as much as verifying several answers.
+    recent: Mutex<BTreeMap<u64, Arc<BlindedBatch>>>,
+    prepared: Mutex<HashMap<SourceEpoch, Arc<PreparedKey>>>,
+}
+
+/// People of an earlier batch whose answers are still to come, by source.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    /// The batch.
+    pub batch: u64,
+    /// Sources whose answers are not stored yet.
+    pub sources: Vec<SourceEpoch>,
+}
+
+/// Why an answer gave no keys.
+#[derive(Debug, thiserror::Error)]
+pub enum AnswerError {
+    /// The source's fault.
+    #[error("the answer's proof does not verify")]
+    Refused,
+    /// The disk's.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl Enrolment {
+    /// Enrolment with sealed people in `vault`, blinded elements in `folder`.
+    pub fn new(vault: Vault, folder: PathBuf, cache: Cache) -> Enrolment {
+        Enrolment { vault, folder, cache, recent: Mutex::default(), prepared: Mutex::default() }
+    }
+
+    /// Makes batches for all of `people` (ascending) who lack a key, in the cache or under way, at some of `sources`.
+    /// A batch is persisted before anybody is told of it.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn plan(
+        &self,
+        people: &[PersonId],
+        sources: &[SourceEpoch],
+        pending: &[Pending],
+        first: u64,
+    ) -> io::Result<Vec<EnrolmentBatch>> {
+        let mut batches = Vec::new();
+        for (sources, people) in self.lacking(people, sources, pending)? {
+            for people in people.chunks(BATCH_PEOPLE_MAX) {
+                batches.push(self.create(first + batches.len() as u64, people, sources.clone())?);
+            }
+        }
+        Ok(batches)
+    }
+
+    /// The blinded elements of a batch.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn elements(&self, batch: u64) -> io::Result<Vec<Element>> {
+        let bytes = fs::read(self.elements_path(batch))?;
+        Ok(bytes.as_chunks().0.to_vec())
+    }
+
+    /// Verifies a source's answer and stores the matching keys.
+    ///
+    /// # Errors
+    /// See [`AnswerError`].
+    pub fn accept(
+        &self,
+        context: BatchContext,
+        key: &PublicKey,
+        evaluated: &[Element],
+        proof: &[u8; 64],
+    ) -> Result<(), AnswerError> {
+        let batch = self.blinded(context.batch)?;
+        let source = SourceEpoch { source: context.source, epoch: context.epoch };
+        let prepared = self.prepared(source, key);
+        let proof = Proof::from_bytes(proof).map_err(|_| AnswerError::Refused)?;
+        let verified = verify(&prepared, &context, &batch, evaluated, &proof).map_err(|_| AnswerError::Refused)?;
+        let people = self.people(context.batch)?;
+        let entries: Vec<_> = people.into_iter().zip(verified.finalize()).collect();
+        Ok(self.cache.add(source, &format!("batch-{:010}", context.batch), &entries)?)
+    }
+
+    /// People by the sources at which they lack a key.
+    fn lacking(
+        &self,
+        people: &[PersonId],
+        sources: &[SourceEpoch],
+        pending: &[Pending],
+    ) -> io::Result<Vec<(Vec<SourceEpoch>, Vec<PersonId>)>> {
+        // Group 0 lacks nothing; a person moves from group to group as sources are added.
+        let mut groups: Vec<Vec<SourceEpoch>> = vec![Vec::new()];
+        let mut moves: HashMap<(usize, SourceEpoch), usize> = HashMap::new();
+        let mut group_of = vec![0; people.len()];
+        for source in sources {
+            let mut unknown = self.cache.unknown(*source, people)?;
+            let asked = self.asked(*source, pending)?;
+            unknown.retain(|person| asked.binary_search(person).is_err());
+            for person in unknown {
+                let Ok(place) = people.binary_search(&person) else { continue };
+                let from: usize = group_of[place];
+                group_of[place] = *moves.entry((from, *source)).or_insert_with(|| {
+                    groups.push(groups[from].iter().copied().chain([*source]).collect());
+                    groups.len() - 1
+                });
+            }
+        }
+        let mut lacking: Vec<_> = groups.into_iter().map(|sources| (sources, Vec::new())).collect();
+        for (person, group) in people.iter().zip(group_of) {
+            lacking[group].1.push(*person);
+        }
+        lacking.remove(0);
+        lacking.retain(|(_, people)| !people.is_empty());
+        Ok(lacking)
+    }
+
+    /// People whom a batch under way asks this source about, ascending.
+    fn asked(&self, source: SourceEpoch, pending: &[Pending]) -> io::Result<Vec<PersonId>> {
+        let mut asked = Vec::new();
+        for batch in pending.iter().filter(|batch| batch.sources.contains(&source)) {
+            asked.extend(self.people(batch.batch)?);
+        }
+        asked.sort_unstable();
+        Ok(asked)
+    }
+
+    fn create(&self, number: u64, people: &[PersonId], sources: Vec<SourceEpoch>) -> io::Result<EnrolmentBatch> {
+        let seed = fresh()?;
+        self.vault.write(&file_name(number), |out| {
+            out.write_all(&seed)?;
+            people.iter().try_for_each(|person| out.write_all(&person.to_u64().to_be_bytes()))
+        })?;
+        let blinded = make(&BatchSeed::from_bytes(seed), people)?;
+        let bytes = blinded.sent().as_slice().as_flattened();
+        fs::create_dir_all(&self.folder)?;
+        write_whole(&self.elements_path(number), bytes)?;
+        let count = blinded.sent().len() as u64;
+        let elements = sha256(bytes);
+        self.remember_first(number, blinded);
+        Ok(EnrolmentBatch { batch: number, sources, count, elements })
+    }
+
+    fn blinded(&self, batch: u64) -> io::Result<Arc<BlindedBatch>> {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner).get(&batch).cloned();
+        if let Some(batch) = recent {
+            return Ok(batch);
+        }
+        let (seed, people) = self.load(batch)?;
+        let blinded = Arc::new(make(&seed, &people)?);
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if recent.len() >= RECENT_MAX {
+            recent.pop_first();
+        }
+        recent.insert(batch, blinded.clone());
+        Ok(blinded)
+    }
+
+    /// Keeps the first batches of a plan, which are needed first.
+    fn remember_first(&self, number: u64, batch: BlindedBatch) {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if recent.len() < RECENT_MAX {
+            recent.insert(number, Arc::new(batch));
+        }
+    }
+
+    fn prepared(&self, source: SourceEpoch, key: &PublicKey) -> Arc<PreparedKey> {
+        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        prepared.entry(source).or_insert_with(|| Arc::new(PreparedKey::new(key.clone()))).clone()
+    }
+
+    fn people(&self, batch: u64) -> io::Result<Vec<PersonId>> {
+        Ok(self.load(batch)?.1)
+    }
+
+    fn load(&self, batch: u64) -> io::Result<(BatchSeed, Vec<PersonId>)> {
+        let damaged = || io::Error::other(format!("the sealed file of enrolment batch {batch} is damaged"));
+        let words = read_items::<8>(self.vault.open(&file_name(batch))?)?;
+        let (seed, people) = words.split_first_chunk::<4>().ok_or_else(damaged)?;
+        let seed: [u8; 32] = seed.as_flattened().try_into().map_err(|_| damaged())?;
+        let people = people.iter().map(|word| PersonId::from_u64(u64::from_be_bytes(*word)));
+        Ok((BatchSeed::from_bytes(seed), people.collect::<Option<_>>().ok_or_else(damaged)?))
+    }
+
+    fn elements_path(&self, batch: u64) -> PathBuf {
+        self.folder.join(format!("{batch:010}.elements"))
+    }
+}
+
+/// SHA-256 of what an `evaluation` entry binds: all evaluated elements, then the proof's 64 bytes.
+pub fn answer_digest(evaluated: &[Element], proof: &[[u8; 32]; 2]) -> Digest {
+    let mut bytes = evaluated.as_flattened().to_vec();
+    bytes.extend(proof.as_flattened());
+    sha256(&bytes)
+}
+
+fn make(seed: &BatchSeed, people: &[PersonId]) -> io::Result<BlindedBatch> {
+    blind(seed, &inputs(people), padded_len(people.len())).map_err(io::Error::other)
+}
+
+fn file_name(batch: u64) -> String {
+    format!("{batch:010}")
+}
+
+/// Blinded batches kept in memory, 2 MB each when full.
+const RECENT_MAX: usize = 4;
+
+/// Evaluated elements and the proof's two scalars.
+pub type Answer = (Vec<Element>, [[u8; 32]; 2]);
+
+/// The answers that a source served: the same batch is answered with the same bytes again.
+pub struct Answers {
+    folder: PathBuf,
+}
+
+impl Answers {
+    /// Answers in this folder.
+    pub fn new(folder: PathBuf) -> Answers {
+        Answers { folder }
+    }
+
+    /// A stored answer: evaluated elements and proof.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn load(&self, owner: MemberNumber, batch: u64) -> io::Result<Option<Answer>> {
+        let bytes = match fs::read(self.path(owner, batch)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let elements = bytes.as_chunks::<32>().0;
+        Ok(elements.split_last_chunk().map(|(evaluated, proof)| (evaluated.to_vec(), *proof)))
+    }
+
+    /// Stores an answer.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn save(
+        &self,
+        owner: MemberNumber,
+        batch: u64,
+        evaluated: &[Element],
+        proof: &[[u8; 32]; 2],
+    ) -> io::Result<()> {
+        fs::create_dir_all(&self.folder)?;
+        let mut bytes = evaluated.as_flattened().to_vec();
+        bytes.extend(proof.as_flattened());
+        write_whole(&self.path(owner, batch), &bytes)
+    }
+
+    fn path(&self, owner: MemberNumber, batch: u64) -> PathBuf {
+        self.folder.join(format!("{owner}-{batch:010}.answer"))
+    }
+}

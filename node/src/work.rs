@@ -1,0 +1,492 @@
+//! The jobs of a node: all its reading, curve arithmetic, sorting and writing, on threads beside the engine.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use wugan_keys::{PartyKeys, EpochKey};
+use wugan_protocol::{
+    chance::RoundSeed,
+    file::FileKey,
+    hexes::Digest,
+    month::Month,
+    oprf::{BatchContext, Element, Elements, PublicKey, evaluate, prove},
+    party::MemberNumber,
+    person::PersonId,
+    policy::{Matter, MatterRound, Policy},
+    reason::Reason,
+    run::RunError,
+    statement::{EnrolmentBatch, SourceEpoch},
+};
+use wugan_transport::{
+    rounds::{Made, Rounds},
+    shell::Worker,
+};
+
+use crate::{
+    cache::Cache,
+    channel::{ChannelError, Window, read_channel},
+    decisions,
+    enrolment::{AnswerError, Answers, Enrolment, Pending},
+    pool::{PoolMaker, evaluate_unknown},
+    quarantine::Quarantine,
+    roster::{Matters, read_roster},
+    rows::RowMaker,
+    seed::{fresh, round_seed},
+    snapshot::Snapshot,
+    source::csv::CsvSource,
+    vault::{Vault, write_items},
+};
+
+/// A round as jobs need it.
+#[derive(Clone, Copy, Debug)]
+pub struct RoundTask {
+    /// The round's hash.
+    pub hash: Digest,
+    /// The round id.
+    pub id: [u8; 16],
+    /// The month.
+    pub month: Month,
+    /// This node as a source, in the epoch of the round; none for a department without channels.
+    pub source: Option<SourceEpoch>,
+}
+
+/// Work for a thread.
+#[derive(Debug)]
+pub enum Job {
+    /// Read roster and channels; make the pools of `channels`.
+    Prepare {
+        /// The round.
+        task: RoundTask,
+        /// Channels whose pools are not announced yet.
+        channels: Vec<u16>,
+        /// Whether there is a roster.
+        roster: bool,
+    },
+    /// Make batches for people who lack keys.
+    Plan {
+        /// The round whose snapshot it is.
+        round: Digest,
+        /// All sources but this node.
+        sources: Vec<SourceEpoch>,
+        /// Batches under way.
+        pending: Vec<Pending>,
+        /// Number of the first new batch.
+        first: u64,
+    },
+    /// Read a batch's blinded elements.
+    Load {
+        /// The batch.
+        batch: u64,
+    },
+    /// Verify an answer and store its keys.
+    Accept {
+        /// What the proof is bound to.
+        context: BatchContext,
+        /// The source's key.
+        key: PublicKey,
+        /// Evaluated elements.
+        evaluated: Vec<Element>,
+        /// The proof.
+        proof: [[u8; 32]; 2],
+    },
+    /// Evaluate somebody's batch.
+    Evaluate {
+        /// What the proof is bound to.
+        context: BatchContext,
+        /// Hash of the owner's entry.
+        entry: Digest,
+        /// Blinded elements.
+        blinded: Vec<Element>,
+    },
+    /// Make records and rows.
+    MakeRows {
+        /// The round.
+        task: RoundTask,
+        /// The sources on the list.
+        sources: BTreeMap<MemberNumber, SourceEpoch>,
+        /// This owner's matters in the round.
+        matters: Vec<MatterRound>,
+    },
+    /// Turn the decisions file into the department's table.
+    Deliver {
+        /// The round.
+        task: RoundTask,
+    },
+}
+
+/// What a job says.
+#[derive(Debug)]
+pub enum Done {
+    /// The roster snapshot is sealed.
+    Snapshot {
+        /// The round.
+        round: Digest,
+        /// People on it.
+        people: usize,
+    },
+    /// A channel's pools are made.
+    Pools {
+        /// The round.
+        round: Digest,
+        /// The files.
+        made: Vec<Made>,
+    },
+    /// A channel, or the roster, cannot be used this round.
+    SourceFailed {
+        /// The round.
+        round: Digest,
+        /// The channel; none for the roster.
+        channel: Option<u16>,
+        /// Why, for the log.
+        reason: Reason,
+        /// Why, for the operator.
+        text: String,
+    },
+    /// Roster and channels are read to the end.
+    Prepared {
+        /// The round.
+        round: Digest,
+        /// People whose keys were evaluated: the curve arithmetic of this round.
+        evaluated: u64,
+    },
+    /// Batches are persisted.
+    Planned {
+        /// The round.
+        round: Digest,
+        /// New batches.
+        batches: Vec<EnrolmentBatch>,
+    },
+    /// A batch's elements.
+    Loaded {
+        /// The batch.
+        batch: u64,
+        /// Its elements.
+        blinded: Vec<Element>,
+    },
+    /// An answer's keys are stored.
+    Enrolled {
+        /// The batch.
+        batch: u64,
+        /// The source.
+        source: MemberNumber,
+    },
+    /// An answer's proof does not verify.
+    AnswerRefused {
+        /// The batch.
+        batch: u64,
+        /// The source.
+        source: MemberNumber,
+    },
+    /// A batch is evaluated, and the answer persisted.
+    Evaluated(Box<Answered>),
+    /// A batch cannot be evaluated.
+    NotEvaluated {
+        /// The owner.
+        owner: MemberNumber,
+        /// The batch.
+        batch: u64,
+        /// Why.
+        reason: Reason,
+    },
+    /// Records and rows are made.
+    Rows {
+        /// The round.
+        round: Digest,
+        /// The files.
+        made: Vec<Made>,
+    },
+    /// The department's table is written.
+    Delivered {
+        /// Where.
+        text: String,
+    },
+    /// The decisions file is not what it should be.
+    NotDelivered {
+        /// Why.
+        reason: Reason,
+    },
+    /// The disk failed; the text says what to do.
+    Failed(String),
+}
+
+/// An answer to a batch.
+#[derive(Debug)]
+pub struct Answered {
+    /// What the proof is bound to.
+    pub context: BatchContext,
+    /// Hash of the owner's entry.
+    pub entry: Digest,
+    /// Evaluated elements.
+    pub evaluated: Vec<Element>,
+    /// The proof.
+    pub proof: [[u8; 32]; 2],
+}
+
+/// Does a node's jobs.
+pub struct NodeWorker {
+    policy: Arc<Policy>,
+    member: MemberNumber,
+    department: PathBuf,
+    bad_percent_max: u32,
+    epochs: BTreeMap<u32, EpochKey>,
+    rounds: Rounds,
+    cache: Cache,
+    sealed: Vault,
+    spill: Vault,
+    enrolment: Enrolment,
+    answers: Answers,
+}
+
+/// Where a node's data lie and how it reads them.
+pub struct Places<'a> {
+    /// The department's folder: channels, roster, quarantine, decisions.
+    pub department: &'a Path,
+    /// The node's state folder.
+    pub state: &'a Path,
+    /// Share of bad rows, in percent, above which a channel fails.
+    pub bad_percent_max: u32,
+}
+
+impl NodeWorker {
+    /// A worker for this member.
+    pub fn new(policy: Arc<Policy>, member: MemberNumber, places: Places<'_>, keys: PartyKeys) -> NodeWorker {
+        let vault = |kind| Vault::new(places.state, kind, &keys.storage);
+        let cache = Cache::new(vault("cache"));
+        NodeWorker {
+            enrolment: Enrolment::new(vault("batches"), places.state.join("elements"), cache.clone()),
+            answers: Answers::new(places.state.join("answers")),
+            sealed: vault("sealed"),
+            spill: vault("spill"),
+            rounds: Rounds::new(places.state.join("rounds")),
+            department: places.department.to_owned(),
+            bad_percent_max: places.bad_percent_max,
+            epochs: keys.epochs,
+            policy,
+            member,
+            cache,
+        }
+    }
+
+    /// Reads roster and channels. The roster comes first: enrolment, the longest part of a first round, rests on it.
+    fn prepare(
+        &self,
+        task: RoundTask,
+        channels: &[u16],
+        roster: bool,
+        tell: &mut dyn FnMut(Done),
+    ) -> io::Result<u64> {
+        let seed = round_seed(&self.sealed, task.hash)?;
+        let mut quarantine = Quarantine::create(&self.department).map_err(io::Error::other)?;
+        if roster {
+            tell(self.read_roster(task, &mut quarantine)?);
+        }
+        let mut evaluated = 0;
+        for channel in self.policy.channels_of(self.member) {
+            let window = Window::new(task.month.last_day(), channel.window_days);
+            let mut source = CsvSource::new(&self.department, &format!("channels/{}.csv", channel.id));
+            match read_channel(&mut source, &window, self.bad_percent_max, &mut quarantine) {
+                Ok(read) if channels.contains(&channel.number) => {
+                    let (made, new) = self.make_pools(task, &seed, channel.number, &read.people)?;
+                    evaluated += new;
+                    tell(Done::Pools { round: task.hash, made });
+                }
+                Ok(_) => {}
+                Err(ChannelError::Quarantine(error)) => return Err(io::Error::other(error)),
+                Err(error) => tell(source_failed(task.hash, Some(channel.number), &error)),
+            }
+        }
+        quarantine.finish().map_err(io::Error::other)?;
+        Ok(evaluated)
+    }
+
+    fn read_roster(&self, task: RoundTask, quarantine: &mut Quarantine) -> io::Result<Done> {
+        let own: Vec<String> = self.policy.matters_of(self.member).map(|matter| matter.id.clone()).collect();
+        let all = self.policy.matters.iter().map(|matter| matter.id.clone()).collect();
+        let matters = Matters::new(&own, &all).ok_or_else(|| io::Error::other("a matter is unknown to the policy"))?;
+        let name = format!("snapshot-{}", task.hash);
+        let read = read_roster(&mut CsvSource::new(&self.department, "roster.csv"), &matters, quarantine);
+        let snapshot = match (Snapshot::load(&self.sealed, &name)?, read) {
+            (Some(snapshot), _) => snapshot,
+            (None, Ok(roster)) => {
+                let rows = roster.rows.iter().map(|row| (row.person, row.matter)).collect();
+                let snapshot = Snapshot::new(rows);
+                snapshot.save(&self.sealed, &name)?;
+                snapshot
+            }
+            (None, Err(error)) => {
+                let text = error.to_string();
+                return Ok(Done::SourceFailed { round: task.hash, channel: None, reason: Reason::Unreadable, text });
+            }
+        };
+        Ok(Done::Snapshot { round: task.hash, people: snapshot.people().len() })
+    }
+
+    fn make_pools(
+        &self,
+        task: RoundTask,
+        seed: &RoundSeed,
+        channel: u16,
+        people: &[PersonId],
+    ) -> io::Result<(Vec<Made>, u64)> {
+        let source = task.source.ok_or_else(|| io::Error::other("the round names no epoch of this source"))?;
+        let evaluated = self.evaluate_own(source, people, &format!("{}-{channel}", task.hash))?;
+        // Sealed for the retention time, so that an auditor on the spot can recompute the pool.
+        self.sealed.write(&format!("people-{}-{channel}", task.hash), |out| {
+            write_items(out, people.iter().map(|person| person.to_u64().to_be_bytes()))
+        })?;
+        let maker = PoolMaker {
+            rounds: &self.rounds,
+            spill: &self.spill,
+            cache: &self.cache,
+            round: task.hash,
+            id: task.id,
+            seed,
+            source,
+            groups: self.policy.group_count,
+        };
+        Ok((maker.make(channel, people)?, evaluated))
+    }
+
+    fn evaluate_own(&self, source: SourceEpoch, people: &[PersonId], segment: &str) -> io::Result<u64> {
+        let key = self.epoch(source.epoch)?.key();
+        evaluate_unknown(&self.cache, source, key, people, segment)
+    }
+
+    fn epoch(&self, epoch: u32) -> io::Result<&EpochKey> {
+        let missing = || io::Error::other(format!("the key of epoch {epoch} is not in this node's key folder"));
+        self.epochs.get(&epoch).ok_or_else(missing)
+    }
+
+    fn evaluate(&self, context: BatchContext, entry: Digest, blinded: &[Element]) -> io::Result<Done> {
+        let answered = |(evaluated, proof)| Done::Evaluated(Box::new(Answered { context, entry, evaluated, proof }));
+        if let Some(answer) = self.answers.load(context.owner, context.batch)? {
+            return Ok(answered(answer));
+        }
+        let Ok(blinded) = Elements::decode(blinded) else {
+            let (owner, batch) = (context.owner, context.batch);
+            return Ok(Done::NotEvaluated { owner, batch, reason: Reason::BadElement });
+        };
+        let epoch = self.epoch(context.epoch)?;
+        let evaluated = evaluate(epoch.key(), &blinded);
+        let proof = prove(epoch.key(), &context, &blinded, &evaluated, epoch.nonce_key(), &fresh()?).to_bytes();
+        let mut scalars = [[0; 32]; 2];
+        scalars.as_flattened_mut().copy_from_slice(&proof);
+        self.answers.save(context.owner, context.batch, &evaluated, &scalars)?;
+        Ok(answered((evaluated, scalars)))
+    }
+
+    fn make_rows(
+        &self,
+        task: RoundTask,
+        sources: &BTreeMap<MemberNumber, SourceEpoch>,
+        matters: &[MatterRound],
+    ) -> io::Result<Done> {
+        let snapshot = self.snapshot(task)?;
+        if let Some(own) = sources.get(&self.member) {
+            self.evaluate_own(*own, &snapshot.people(), &format!("{}-roster", task.hash))?;
+        }
+        let seed = round_seed(&self.sealed, task.hash)?;
+        let maker = RowMaker {
+            rounds: &self.rounds,
+            spill: &self.spill,
+            cache: &self.cache,
+            policy: &self.policy,
+            round: task.hash,
+            id: task.id,
+            seed: &seed,
+            owner: self.member,
+            matters,
+            sources,
+        };
+        let map = maker.map(&snapshot)?;
+        decisions::save_map(&self.sealed, &format!("rows-{}", task.hash), map.rows())?;
+        Ok(Done::Rows { round: task.hash, made: maker.make(&map)? })
+    }
+
+    fn deliver(&self, task: RoundTask) -> Result<Done, RunError> {
+        let matters: Vec<&Matter> = self.policy.matters_of(self.member).collect();
+        let rows = decisions::load_map(&self.sealed, &format!("rows-{}", task.hash))?;
+        let file = self.rounds.open(task.hash, FileKey::Decisions { owner: self.member })?;
+        let bytes = decisions::read(file, matters.len(), rows.len())?;
+        let (month, snapshot) = (task.month.to_string(), self.snapshot(task)?);
+        let table = decisions::Table { department: &self.department, month: &month, policy: &self.policy };
+        let path = table.write(&matters, &snapshot, &rows, &bytes)?;
+        Ok(Done::Delivered { text: format!("decisions of {month} are in {}", path.display()) })
+    }
+
+    fn snapshot(&self, task: RoundTask) -> io::Result<Snapshot> {
+        let snapshot = Snapshot::load(&self.sealed, &format!("snapshot-{}", task.hash))?;
+        snapshot.ok_or_else(|| io::Error::other("the sealed roster snapshot of this round is gone"))
+    }
+
+    fn accept(
+        &self,
+        context: BatchContext,
+        key: &PublicKey,
+        evaluated: &[Element],
+        proof: &[[u8; 32]; 2],
+    ) -> io::Result<Done> {
+        let (batch, source) = (context.batch, context.source);
+        let mut bytes = [0; 64];
+        bytes.copy_from_slice(proof.as_flattened());
+        match self.enrolment.accept(context, key, evaluated, &bytes) {
+            Ok(()) => Ok(Done::Enrolled { batch, source }),
+            Err(AnswerError::Refused) => Ok(Done::AnswerRefused { batch, source }),
+            Err(AnswerError::Io(error)) => Err(error),
+        }
+    }
+
+    fn plan(
+        &self,
+        round: Digest,
+        sources: &[SourceEpoch],
+        pending: &[Pending],
+        first: u64,
+    ) -> io::Result<Done> {
+        let snapshot = Snapshot::load(&self.sealed, &format!("snapshot-{round}"))?.unwrap_or_default();
+        let batches = self.enrolment.plan(&snapshot.people(), sources, pending, first)?;
+        Ok(Done::Planned { round, batches })
+    }
+}
+
+impl Worker<Job, Done> for NodeWorker {
+    fn run(&self, job: Job, tell: &mut dyn FnMut(Done)) {
+        let done = match job {
+            Job::Prepare { task, channels, roster } => self
+                .prepare(task, &channels, roster, tell)
+                .map(|evaluated| Done::Prepared { round: task.hash, evaluated }),
+            Job::Plan { round, sources, pending, first } => self.plan(round, &sources, &pending, first),
+            Job::Load { batch } => self.enrolment.elements(batch).map(|blinded| Done::Loaded { batch, blinded }),
+            Job::Accept { context, key, evaluated, proof } => self.accept(context, &key, &evaluated, &proof),
+            Job::Evaluate { context, entry, blinded } => self.evaluate(context, entry, &blinded),
+            Job::MakeRows { task, sources, matters } => self.make_rows(task, &sources, &matters),
+            Job::Deliver { task } => match self.deliver(task) {
+                Err(RunError::Refused(reason)) => Ok(Done::NotDelivered { reason }),
+                Err(RunError::Io(error)) => Err(error),
+                Ok(done) => Ok(done),
+            },
+        };
+        tell(done.unwrap_or_else(|error| Done::Failed(failed(&error))));
+    }
+}
+
+fn source_failed(round: Digest, channel: Option<u16>, error: &ChannelError) -> Done {
+    let reason = match error {
+        ChannelError::TooManyBad { .. } => Reason::TooManyBadRows,
+        _ => Reason::Unreadable,
+    };
+    Done::SourceFailed { round, channel, reason, text: error.to_string() }
+}
+
+fn failed(error: &io::Error) -> String {
+    let next = match error.kind() {
+        io::ErrorKind::StorageFull => "the disk is full: free space",
+        io::ErrorKind::PermissionDenied => "check owner and rights of the state and department folders",
+        _ => "mend this",
+    };
+    format!("{error}; {next}, then start the node again: it goes on where it was")
+}
