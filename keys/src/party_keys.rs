@@ -1,6 +1,6 @@
 //! What a service opens at its start: all secrets of one role.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use wugan_protocol::party::Role;
 
@@ -16,7 +16,7 @@ pub struct PartyKeys {
     /// Opens and seals everything else.
     pub storage: StorageKey,
     /// Signs documents and shows itself in TLS.
-    pub identity: Identity,
+    pub identity: Arc<Identity>,
     /// OPRF keys by epoch; none for servers, which have no use for a source's key.
     pub epochs: BTreeMap<u32, EpochKey>,
 }
@@ -36,7 +36,7 @@ impl PartyKeys {
     /// [`StoreError`] of the first file that does not open.
     pub fn open_with(dir: &Path, role: Role, custody: &Custody) -> Result<PartyKeys, StoreError> {
         let storage = StorageKey::open(dir, custody)?;
-        let identity = Identity::read(dir, role, &storage)?;
+        let identity = Arc::new(Identity::read(dir, role, &storage)?);
         let numbers = if role == Role::Node { epoch_numbers(dir)? } else { Vec::new() };
         let epochs = numbers.into_iter().map(|number| Ok((number, EpochKey::read(dir, number, &storage)?)));
         let epochs = epochs.collect::<Result<_, StoreError>>()?;

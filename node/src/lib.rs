@@ -4,6 +4,7 @@
 
 pub mod cache;
 pub mod channel;
+pub mod config;
 pub mod decisions;
 pub mod engine;
 pub mod enrolment;
@@ -12,6 +13,7 @@ pub mod quarantine;
 pub mod roster;
 pub mod rows;
 pub mod seed;
+pub mod service;
 pub mod snapshot;
 pub mod sorter;
 pub mod source;

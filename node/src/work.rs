@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use wugan_keys::{PartyKeys, EpochKey};
+use wugan_keys::{EpochKey, PartyKeys};
 use wugan_protocol::{
     chance::RoundSeed,
     file::FileKey,
@@ -87,7 +87,7 @@ pub enum Job {
         /// What the proof is bound to.
         context: BatchContext,
         /// The source's key.
-        key: PublicKey,
+        key: Box<PublicKey>,
         /// Evaluated elements.
         evaluated: Vec<Element>,
         /// The proof.
@@ -272,13 +272,7 @@ impl NodeWorker {
     }
 
     /// Reads roster and channels. The roster comes first: enrolment, the longest part of a first round, rests on it.
-    fn prepare(
-        &self,
-        task: RoundTask,
-        channels: &[u16],
-        roster: bool,
-        tell: &mut dyn FnMut(Done),
-    ) -> io::Result<u64> {
+    fn prepare(&self, task: RoundTask, channels: &[u16], roster: bool, tell: &mut dyn FnMut(Done)) -> io::Result<u64> {
         let seed = round_seed(&self.sealed, task.hash)?;
         let mut quarantine = Quarantine::create(&self.department).map_err(io::Error::other)?;
         if roster {
@@ -440,13 +434,7 @@ impl NodeWorker {
         }
     }
 
-    fn plan(
-        &self,
-        round: Digest,
-        sources: &[SourceEpoch],
-        pending: &[Pending],
-        first: u64,
-    ) -> io::Result<Done> {
+    fn plan(&self, round: Digest, sources: &[SourceEpoch], pending: &[Pending], first: u64) -> io::Result<Done> {
         let snapshot = Snapshot::load(&self.sealed, &format!("snapshot-{round}"))?.unwrap_or_default();
         let batches = self.enrolment.plan(&snapshot.people(), sources, pending, first)?;
         Ok(Done::Planned { round, batches })

@@ -123,11 +123,7 @@ impl PersonId {
     fn from_18(characters: &[u8; 18]) -> Result<Self, PersonError> {
         let digits = number(&characters[..17]).ok_or(PersonError::Letters)?;
         let person = Self::verified(digits)?;
-        if person.check_character() == characters[17] {
-            Ok(person)
-        } else {
-            Err(PersonError::CheckDigit)
-        }
+        if person.check_character() == characters[17] { Ok(person) } else { Err(PersonError::CheckDigit) }
     }
 
     /// `None` if the first 15 characters are not all digits.
@@ -243,11 +239,7 @@ impl Characters {
 /// The reason for which a value does not even have the shape of an ID number.
 #[cold]
 fn diagnose(text: &str) -> PersonError {
-    let visible: String = text
-        .chars()
-        .filter(|c| !is_white_space(*c))
-        .map(half_width)
-        .collect();
+    let visible: String = text.chars().filter(|c| !is_white_space(*c)).map(half_width).collect();
     let visible = visible.strip_prefix('\'').unwrap_or(&visible);
     if visible.is_empty() {
         PersonError::Empty
@@ -265,20 +257,14 @@ fn diagnose(text: &str) -> PersonError {
 /// Digits, `e` or `E`, perhaps a sign, digits.
 fn has_exponent(visible: &str) -> bool {
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    visible
-        .split_once(['e', 'E'])
-        .is_some_and(|(mantissa, exponent)| {
-            digits(mantissa) && digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent))
-        })
+    visible.split_once(['e', 'E']).is_some_and(|(mantissa, exponent)| {
+        digits(mantissa) && digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent))
+    })
 }
 
 /// Digits may stand anywhere, an X only at the end, and nowhere in the 15-digit form, which has no check character.
 fn has_misplaced_character(visible: &str) -> bool {
-    let body = if visible.len() == 15 {
-        visible
-    } else {
-        visible.strip_suffix(['x', 'X']).unwrap_or(visible)
-    };
+    let body = if visible.len() == 15 { visible } else { visible.strip_suffix(['x', 'X']).unwrap_or(visible) };
     !body.bytes().all(|b| b.is_ascii_digit())
 }
 
@@ -289,18 +275,13 @@ fn is_white_space(c: char) -> bool {
 /// Full-width digits and X as ASCII, everything else as it is.
 fn half_width(c: char) -> char {
     match c {
-        '０'..='９' | 'Ｘ' | 'ｘ' => {
-            char::from_u32(u32::from(c) - FULL_WIDTH_OFFSET).unwrap_or(c)
-        }
+        '０'..='９' | 'Ｘ' | 'ｘ' => char::from_u32(u32::from(c) - FULL_WIDTH_OFFSET).unwrap_or(c),
         _ => c,
     }
 }
 
 fn number(digits: &[u8]) -> Option<u64> {
-    digits.iter().try_fold(0, |number, byte| {
-        byte.is_ascii_digit()
-            .then(|| number * 10 + u64::from(byte - b'0'))
-    })
+    digits.iter().try_fold(0, |number, byte| byte.is_ascii_digit().then(|| number * 10 + u64::from(byte - b'0')))
 }
 
 fn ascii_digit(digit: u64) -> u8 {
@@ -315,11 +296,7 @@ fn region_is_known(prefix: u64) -> bool {
 
 /// `date`: year, month and day as one number of eight digits.
 fn birth_date_exists(date: u64) -> bool {
-    let (year, month, day) = (
-        (date / 10_000) as i16,
-        (date / 100 % 100) as i8,
-        (date % 100) as i8,
-    );
+    let (year, month, day) = ((date / 10_000) as i16, (date / 100 % 100) as i8, (date % 100) as i8);
     BIRTH_YEARS.contains(&year) && Date::new(year, month, day).is_ok()
 }
 
@@ -349,36 +326,18 @@ mod tests {
     /// First 17 digits with their check character, computed from the weights that the standard lists.
     fn with_check(digits: &str) -> String {
         const WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
-        let sum: u32 = digits
-            .chars()
-            .zip(WEIGHTS)
-            .map(|(c, weight)| c.to_digit(10).unwrap() * weight)
-            .sum();
-        format!(
-            "{digits}{}",
-            ['1', '0', 'X', '9', '8', '7', '6', '5', '4', '3', '2'][sum as usize % 11]
-        )
+        let sum: u32 = digits.chars().zip(WEIGHTS).map(|(c, weight)| c.to_digit(10).unwrap() * weight).sum();
+        format!("{digits}{}", ['1', '0', 'X', '9', '8', '7', '6', '5', '4', '3', '2'][sum as usize % 11])
     }
 
     fn valid() -> impl Strategy<Value = String> {
         let province = prop::sample::select(vec![
             "11", "15", "23", "34", "46", "50", "54", "65", "71", "81", "82", "83", "90", "99",
         ]);
-        (
-            province,
-            0..10_000,
-            1850..=2099_i16,
-            1..=12_i8,
-            1..=31_i8,
-            0..1_000,
-        )
-            .prop_filter("in the calendar", |(_, _, year, month, day, _)| {
-                Date::new(*year, *month, *day).is_ok()
-            })
+        (province, 0..10_000, 1850..=2099_i16, 1..=12_i8, 1..=31_i8, 0..1_000)
+            .prop_filter("in the calendar", |(_, _, year, month, day, _)| Date::new(*year, *month, *day).is_ok())
             .prop_map(|(province, district, year, month, day, sequence)| {
-                with_check(&format!(
-                    "{province}{district:04}{year:04}{month:02}{day:02}{sequence:03}"
-                ))
+                with_check(&format!("{province}{district:04}{year:04}{month:02}{day:02}{sequence:03}"))
             })
     }
 
@@ -399,73 +358,24 @@ mod tests {
 
     #[test]
     fn debug_is_redacted() {
-        assert_eq!(
-            format!("{:?}", PersonId::parse(EXAMPLE).unwrap().0),
-            "PersonId(redacted)"
-        );
+        assert_eq!(format!("{:?}", PersonId::parse(EXAMPLE).unwrap().0), "PersonId(redacted)");
     }
 
     #[test]
     fn each_normalisation_is_told() {
-        let told = |text, expected| {
-            assert_eq!(
-                (parse(text), normalised(text)),
-                (Ok(EXAMPLE.into()), expected),
-                "{text:?}"
-            )
-        };
+        let told =
+            |text, expected| assert_eq!((parse(text), normalised(text)), (Ok(EXAMPLE.into()), expected), "{text:?}");
         let nothing = Normalised::default();
-        told(
-            "11010519491231002x",
-            Normalised {
-                lower_case_x: true,
-                ..nothing
-            },
-        );
-        told(
-            "1101051949123１００２X",
-            Normalised {
-                full_width: true,
-                ..nothing
-            },
-        );
-        told(
-            "11010519491231002Ｘ",
-            Normalised {
-                full_width: true,
-                ..nothing
-            },
-        );
-        told(
-            "11010519491231002ｘ",
-            Normalised {
-                full_width: true,
-                lower_case_x: true,
-                ..nothing
-            },
-        );
-        told(
-            "'11010519491231002X",
-            Normalised {
-                apostrophe: true,
-                ..nothing
-            },
-        );
+        told("11010519491231002x", Normalised { lower_case_x: true, ..nothing });
+        told("1101051949123１００２X", Normalised { full_width: true, ..nothing });
+        told("11010519491231002Ｘ", Normalised { full_width: true, ..nothing });
+        told("11010519491231002ｘ", Normalised { full_width: true, lower_case_x: true, ..nothing });
+        told("'11010519491231002X", Normalised { apostrophe: true, ..nothing });
         told(
             " '\u{3000}110105 19491231\u{200B}002X\u{FEFF}\n",
-            Normalised {
-                apostrophe: true,
-                white_space: true,
-                ..nothing
-            },
+            Normalised { apostrophe: true, white_space: true, ..nothing },
         );
-        told(
-            "110105491231002",
-            Normalised {
-                old_form: true,
-                ..nothing
-            },
-        );
+        told("110105491231002", Normalised { old_form: true, ..nothing });
     }
 
     #[test]
@@ -521,26 +431,18 @@ mod tests {
 
     #[test]
     fn leap_days_and_bounds_of_the_years() {
-        for digits in [
-            "11010520000229001",
-            "11010518500101001",
-            "11010520991231001",
-            "11010519960229001",
-        ] {
+        for digits in ["11010520000229001", "11010518500101001", "11010520991231001", "11010519960229001"] {
             parse(&with_check(digits)).expect(digits);
         }
     }
 
     #[test]
     fn regions_are_those_of_provinces_and_permits() {
-        let accepted: Vec<u32> = (0..100)
-            .filter(|prefix| parse(&with_check(&format!("{prefix:02}000019491231001"))).is_ok())
-            .collect();
-        let provinces = "11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71";
-        let mut expected: Vec<u32> = provinces
-            .split(' ')
-            .map(|prefix| prefix.parse().unwrap())
-            .collect();
+        let accepted: Vec<u32> =
+            (0..100).filter(|prefix| parse(&with_check(&format!("{prefix:02}000019491231001"))).is_ok()).collect();
+        let provinces =
+            "11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71";
+        let mut expected: Vec<u32> = provinces.split(' ').map(|prefix| prefix.parse().unwrap()).collect();
         expected.extend([81, 82, 83]);
         expected.extend(90..100);
         assert_eq!(accepted, expected);
@@ -550,21 +452,14 @@ mod tests {
     fn from_u64_accepts_only_what_to_u64_gives() {
         let person = PersonId::parse(EXAMPLE).unwrap().0;
         assert_eq!(PersonId::from_u64(person.to_u64()), Some(person));
-        for digits in [
-            0,
-            10_u64.pow(17),
-            u64::MAX,
-            55_010_519_491_231_002,
-            11_010_519_491_331_002,
-        ] {
+        for digits in [0, 10_u64.pow(17), u64::MAX, 55_010_519_491_231_002, 11_010_519_491_331_002] {
             assert_eq!(PersonId::from_u64(digits), None);
         }
     }
 
     #[test]
     fn codes_and_texts_are_distinct_and_in_order() {
-        let codes: std::collections::BTreeSet<_> =
-            PersonError::ALL.iter().map(PersonError::code).collect();
+        let codes: std::collections::BTreeSet<_> = PersonError::ALL.iter().map(PersonError::code).collect();
         assert_eq!(codes.len(), PersonError::ALL.len());
         assert!(PersonError::ALL.is_sorted());
     }
@@ -652,7 +547,6 @@ mod tests {
         }
     }
 
-    const WHITE: [char; 10] = [
-        ' ', '\t', '\n', '\r', '\u{A0}', '\u{2003}', '\u{2028}', '\u{3000}', '\u{200B}', '\u{FEFF}',
-    ];
+    const WHITE: [char; 10] =
+        [' ', '\t', '\n', '\r', '\u{A0}', '\u{2003}', '\u{2028}', '\u{3000}', '\u{200B}', '\u{FEFF}'];
 }

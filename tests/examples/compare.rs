@@ -42,11 +42,7 @@ fn parse(arguments: &[String]) -> Option<(&Path, &str, Vec<&str>)> {
 fn roster(dir: &Path, department: &str, month: &str) -> PathBuf {
     let folder = dir.join("departments").join(department);
     let of_month = folder.join(format!("roster.{month}.csv"));
-    if of_month.exists() {
-        of_month
-    } else {
-        folder.join("roster.csv")
-    }
+    if of_month.exists() { of_month } else { folder.join("roster.csv") }
 }
 
 fn print(comparison: &Comparison) -> io::Result<()> {

@@ -35,8 +35,7 @@ use month::Month;
 
 pub use compare::{Comparison, Difference, DifferenceKind, compare, compare_with_roster};
 pub use quarantine::{
-    QuarantineDifference, QuarantineDifferenceKind, Quarantined, compare_quarantine,
-    expected_quarantine,
+    QuarantineDifference, QuarantineDifferenceKind, Quarantined, compare_quarantine, expected_quarantine,
 };
 pub use table::Reason;
 
@@ -101,8 +100,7 @@ impl Model {
     /// Reads `DIR/catalogue.toml`.
     pub fn load(dir: &Path) -> Result<Self, ModelError> {
         let path = dir.join("catalogue.toml");
-        let text =
-            std::fs::read_to_string(&path).map_err(|source| ModelError::File { path, source })?;
+        let text = std::fs::read_to_string(&path).map_err(|source| ModelError::File { path, source })?;
         let catalogue = Catalogue::parse(&text)?;
         Ok(Self { catalogue })
     }
@@ -115,9 +113,7 @@ impl Model {
         month: &str,
         offline: &[&str],
     ) -> Result<BTreeMap<String, Decisions>, ModelError> {
-        self.expected_with_roster(dir, month, offline, |department| {
-            default_roster(dir, department)
-        })
+        self.expected_with_roster(dir, month, offline, |department| default_roster(dir, department))
     }
 
     /// As [`Model::expected`], with the roster of each department at the path that `roster` names.
@@ -155,11 +151,7 @@ impl Model {
         let mut sources = Sources::default();
         for channel in &self.catalogue.channels {
             let is_offline = offline.contains(&channel.department.as_str());
-            let people = if is_offline {
-                None
-            } else {
-                people_seen(dir, channel, month)
-            };
+            let people = if is_offline { None } else { people_seen(dir, channel, month) };
             match people {
                 Some(people) => drop(sources.seen.insert(channel.id.clone(), people)),
                 None => drop(sources.missing.insert(channel.id.clone())),
@@ -168,36 +160,18 @@ impl Model {
         sources
     }
 
-    fn decisions(
-        &self,
-        owner: &str,
-        roster: &Path,
-        sources: &Sources,
-    ) -> Result<Decisions, ModelError> {
+    fn decisions(&self, owner: &str, roster: &Path, sources: &Sources) -> Result<Decisions, ModelError> {
         let matters: Vec<&Matter> = self.catalogue.matters_of(owner).collect();
-        let missing: BTreeMap<&str, BTreeSet<String>> = matters
-            .iter()
-            .map(|m| (m.id.as_str(), decide::missing_at(m, &sources.missing)))
-            .collect();
-        let table =
-            table::read_roster(roster, owner, &self.catalogue.matters).map_err(|source| {
-                ModelError::File {
-                    path: roster.to_owned(),
-                    source,
-                }
-            })?;
+        let missing: BTreeMap<&str, BTreeSet<String>> =
+            matters.iter().map(|m| (m.id.as_str(), decide::missing_at(m, &sources.missing))).collect();
+        let table = table::read_roster(roster, owner, &self.catalogue.matters)
+            .map_err(|source| ModelError::File { path: roster.to_owned(), source })?;
         let mut decisions = Decisions::new();
         for (line, row) in table.rows {
             let matter = row.matter;
             let missing = &missing[matter.id.as_str()];
             let (decision, rule) = decide::decide(matter, &row.person, &sources.seen, missing);
-            decisions
-                .entry((row.person, matter.id.clone()))
-                .or_insert(Expected {
-                    decision,
-                    rule,
-                    roster_line: line,
-                });
+            decisions.entry((row.person, matter.id.clone())).or_insert(Expected { decision, rule, roster_line: line });
         }
         Ok(decisions)
     }
@@ -254,7 +228,5 @@ fn default_roster(dir: &Path, department: &str) -> PathBuf {
 }
 
 fn channel_path(dir: &Path, channel: &Channel) -> PathBuf {
-    department_dir(dir, &channel.department)
-        .join("channels")
-        .join(format!("{}.csv", channel.id))
+    department_dir(dir, &channel.department).join("channels").join(format!("{}.csv", channel.id))
 }

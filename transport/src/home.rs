@@ -7,8 +7,9 @@ use std::{
 
 use serde::Deserialize;
 use wugan_keys::{
+    PartyKeys,
     commands::{self, CommandError},
-    PartyKeys, StoreError,
+    store::StoreError,
 };
 use wugan_protocol::{
     manifest::Federation,
@@ -137,7 +138,7 @@ impl Home {
         let party = federation.party(&config.id, role);
         let party = party.ok_or_else(|| HomeError::NotListed { id: config.id.clone(), role: role.name() })?;
         let keys = PartyKeys::open(&at(&config.keys), role)?;
-        if federation.key(party) != Some(wugan_protocol::envelope::Signer::public_key(&keys.identity)) {
+        if federation.key(party) != Some(wugan_protocol::envelope::Signer::public_key(keys.identity.as_ref())) {
             let (id, keys) = (config.id.clone(), at(&config.keys).display().to_string());
             return Err(HomeError::OtherKey { id, keys });
         }

@@ -100,9 +100,8 @@ impl Enrolling {
     /// Sources to ask now: connected, unanswered, not refused.
     fn askable(&self, batch: &EnrolmentBatch) -> BTreeSet<MemberNumber> {
         let sources = self.unanswered(batch).into_iter().map(|source| source.source);
-        let askable = |source: &MemberNumber| {
-            self.online.contains(source) && !self.refused.contains(&(batch.batch, *source))
-        };
+        let askable =
+            |source: &MemberNumber| self.online.contains(source) && !self.refused.contains(&(batch.batch, *source));
         sources.filter(askable).collect()
     }
 
@@ -200,7 +199,7 @@ impl NodeEngine {
             epoch: epoch.epoch,
             batch: number,
         };
-        vec![Command::Local(Job::Accept { context, key, evaluated, proof })]
+        vec![Command::Local(Job::Accept { context, key: Box::new(key), evaluated, proof })]
     }
 
     pub(super) fn enrolled(&mut self, batch: u64, source: MemberNumber) -> Commands {

@@ -55,7 +55,8 @@ impl NodeEngine {
             files.into_iter().all(|file| self.member.announced(hash, file).is_some())
         };
         let own = self.member.federation().policy().channels_of(self.me()).map(|channel| channel.number);
-        let channels = if round.pools_closed().is_some() { Vec::new() } else { own.filter(|c| !announced(c)).collect() };
+        let channels =
+            if round.pools_closed().is_some() { Vec::new() } else { own.filter(|c| !announced(c)).collect() };
         let task = self.task(round);
         self.preparation.preparing = Some(hash);
         vec![Command::Local(Job::Prepare { task, channels, roster: self.owner })]
@@ -118,7 +119,9 @@ impl NodeEngine {
                 vec![fact(format!("{SNAPSHOT}/{round}"), Vec::new()), Command::Tell(Severity::Info, text)]
             }
             Done::Pools { round, made } => self.announce(round, &made, now),
-            Done::SourceFailed { round, channel, reason, text } => self.source_failed(round, channel, reason, text, now),
+            Done::SourceFailed { round, channel, reason, text } => {
+                self.source_failed(round, channel, reason, text, now)
+            }
             Done::Prepared { round, evaluated } => {
                 self.preparation.prepared.insert(round);
                 let text = format!("pools made; {evaluated} people were new to this department's records");

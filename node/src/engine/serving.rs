@@ -69,8 +69,7 @@ impl NodeEngine {
         }
         let mut commands = self.charge(source, owner, number, count);
         let federation = self.member.federation().hash().0;
-        let context =
-            BatchContext { federation, source: source.source, owner, epoch: source.epoch, batch: number };
+        let context = BatchContext { federation, source: source.source, owner, epoch: source.epoch, batch: number };
         commands.push(Command::Local(Job::Evaluate { context, entry, blinded }));
         commands
     }
@@ -99,13 +98,7 @@ impl NodeEngine {
         commands
     }
 
-    pub(super) fn not_evaluated(
-        &mut self,
-        owner: MemberNumber,
-        batch: u64,
-        reason: Reason,
-        now: u64,
-    ) -> Commands {
+    pub(super) fn not_evaluated(&mut self, owner: MemberNumber, batch: u64, reason: Reason, now: u64) -> Commands {
         self.serving.busy.remove(&(owner, batch));
         let Some(entry) = self.member.ledger().batch(owner, batch).map(|batch| batch.entry) else { return Vec::new() };
         let who = self.member.federation().policy().member_id(owner).to_owned();

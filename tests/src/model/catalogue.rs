@@ -71,8 +71,7 @@ pub(super) struct Rule {
 impl Catalogue {
     /// Reads and resolves the text; refuses names that are unknown or declared twice, and rules without a last one.
     pub(super) fn parse(text: &str) -> Result<Self, ModelError> {
-        let written: Written =
-            toml::from_str(text).map_err(|e| ModelError::Catalogue(e.to_string()))?;
+        let written: Written = toml::from_str(text).map_err(|e| ModelError::Catalogue(e.to_string()))?;
         let departments = distinct(written.department.iter().map(|d| d.id.as_str()))?;
         let channel_ids = distinct(written.channel.iter().map(|c| c.id.as_str()))?;
         distinct(written.matter.iter().map(|m| m.id.as_str()))?;
@@ -83,38 +82,21 @@ impl Catalogue {
         for matter in &written.matter {
             known(matter.channels.named(), &channel_ids)?;
         }
-        let channels: Vec<Channel> = written
-            .channel
-            .iter()
-            .map(|c| c.resolve(&written.policy.exposed))
-            .collect();
-        let matters = written
-            .matter
-            .iter()
-            .map(|m| m.resolve(&channels, &written.ruleset))
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            departments: written.department,
-            channels,
-            matters,
-        })
+        let channels: Vec<Channel> = written.channel.iter().map(|c| c.resolve(&written.policy.exposed)).collect();
+        let matters =
+            written.matter.iter().map(|m| m.resolve(&channels, &written.ruleset)).collect::<Result<_, _>>()?;
+        Ok(Self { departments: written.department, channels, matters })
     }
 
     /// The matters of one roster owner.
     pub(super) fn matters_of(&self, department: &str) -> impl Iterator<Item = &Matter> {
-        self.matters
-            .iter()
-            .filter(move |m| m.department == department)
+        self.matters.iter().filter(move |m| m.department == department)
     }
 }
 
 impl Class {
-    pub(super) const ALL: [Self; 4] = [
-        Self::StrongPositive,
-        Self::WeakPositive,
-        Self::StrongNegative,
-        Self::WeakNegative,
-    ];
+    pub(super) const ALL: [Self; 4] =
+        [Self::StrongPositive, Self::WeakPositive, Self::StrongNegative, Self::WeakNegative];
 }
 
 /// The file as it is written; what decisions do not depend on is not read.
@@ -198,23 +180,12 @@ impl WrittenChannel {
 }
 
 impl WrittenMatter {
-    fn resolve(
-        &self,
-        channels: &[Channel],
-        rulesets: &[WrittenRuleset],
-    ) -> Result<Matter, ModelError> {
-        let ruleset = rulesets
-            .iter()
-            .find(|r| r.id == self.ruleset)
-            .ok_or_else(|| unknown(&self.ruleset))?;
+    fn resolve(&self, channels: &[Channel], rulesets: &[WrittenRuleset]) -> Result<Matter, ModelError> {
+        let ruleset = rulesets.iter().find(|r| r.id == self.ruleset).ok_or_else(|| unknown(&self.ruleset))?;
         Ok(Matter {
             id: self.id.clone(),
             department: self.department.clone(),
-            channels: channels
-                .iter()
-                .filter(|c| self.channels.has(&c.id))
-                .cloned()
-                .collect(),
+            channels: channels.iter().filter(|c| self.channels.has(&c.id)).cloned().collect(),
             rules: ruleset.resolve()?,
         })
     }
@@ -241,15 +212,9 @@ impl WrittenRuleset {
     fn resolve(&self) -> Result<Rules, ModelError> {
         match self.rules.split_last() {
             Some((last, bounded)) if last.at_least.is_empty() && last.at_most.is_empty() => {
-                Ok(Rules {
-                    bounded: bounded.to_vec(),
-                    last: last.clone(),
-                })
+                Ok(Rules { bounded: bounded.to_vec(), last: last.clone() })
             }
-            _ => Err(ModelError::Catalogue(format!(
-                "the last rule of `{}` has bounds",
-                self.id
-            ))),
+            _ => Err(ModelError::Catalogue(format!("the last rule of `{}` has bounds", self.id))),
         }
     }
 }
@@ -264,10 +229,7 @@ fn distinct<'a>(ids: impl Iterator<Item = &'a str>) -> Result<BTreeSet<&'a str>,
     Ok(seen)
 }
 
-fn known<'a>(
-    ids: impl IntoIterator<Item = &'a String>,
-    declared: &BTreeSet<&str>,
-) -> Result<(), ModelError> {
+fn known<'a>(ids: impl IntoIterator<Item = &'a String>, declared: &BTreeSet<&str>) -> Result<(), ModelError> {
     match ids.into_iter().find(|id| !declared.contains(id.as_str())) {
         None => Ok(()),
         Some(id) => Err(unknown(id)),

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::{
-    Decision, Decisions, Expected, Model, ModelError, default_roster, department_dir, table,
-};
+use super::{Decision, Decisions, Expected, Model, ModelError, default_roster, department_dir, table};
 
 /// What a comparison of all decisions files of one month found.
 #[derive(Debug)]
@@ -73,9 +71,7 @@ pub enum DifferenceKind {
 
 /// Compares `departments/<node>/decisions/<month>.csv` of all departments with the model.
 pub fn compare(dir: &Path, month: &str, offline: &[&str]) -> Result<Comparison, ModelError> {
-    compare_with_roster(dir, month, offline, |department| {
-        default_roster(dir, department)
-    })
+    compare_with_roster(dir, month, offline, |department| default_roster(dir, department))
 }
 
 /// As [`compare`], with the roster of each department at the path that `roster` names.
@@ -87,10 +83,7 @@ pub fn compare_with_roster(
 ) -> Result<Comparison, ModelError> {
     let model = Model::load(dir)?;
     let expected = model.expected_with_roster(dir, month, offline, roster)?;
-    let mut comparison = Comparison {
-        expected: count(&expected),
-        differences: Vec::new(),
-    };
+    let mut comparison = Comparison { expected: count(&expected), differences: Vec::new() };
     for department in &model.catalogue.departments {
         let path = decisions_path(dir, &department.id, month);
         let kinds = match expected.get(&department.id) {
@@ -98,10 +91,7 @@ pub fn compare_with_roster(
             None if path.exists() => vec![DifferenceKind::NotAnOwner],
             None => Vec::new(),
         };
-        let name = |kind| Difference {
-            department: department.id.clone(),
-            kind,
-        };
+        let name = |kind| Difference { department: department.id.clone(), kind };
         comparison.differences.extend(kinds.into_iter().map(name));
     }
     Ok(comparison)
@@ -116,9 +106,7 @@ fn count(expected: &BTreeMap<String, Decisions>) -> BTreeMap<Decision, usize> {
 }
 
 fn decisions_path(dir: &Path, department: &str, month: &str) -> PathBuf {
-    department_dir(dir, department)
-        .join("decisions")
-        .join(format!("{month}.csv"))
+    department_dir(dir, department).join("decisions").join(format!("{month}.csv"))
 }
 
 fn compare_file(path: &Path, expected: &Decisions) -> Vec<DifferenceKind> {
@@ -142,26 +130,15 @@ fn compare_file(path: &Path, expected: &Decisions) -> Vec<DifferenceKind> {
         seen.insert(key);
     }
     let missing = expected.iter().filter(|(key, _)| !seen.contains(*key));
-    differences.extend(missing.map(|(_, line)| DifferenceKind::Missing {
-        roster_line: line.roster_line,
-    }));
+    differences.extend(missing.map(|(_, line)| DifferenceKind::Missing { roster_line: line.roster_line }));
     differences
 }
 
-fn compare_line(
-    line: u64,
-    expected: &Expected,
-    decision: &str,
-    rule: &str,
-) -> Option<DifferenceKind> {
+fn compare_line(line: u64, expected: &Expected, decision: &str, rule: &str) -> Option<DifferenceKind> {
     let expected = expected.clone();
     if decision != expected.decision.as_str() {
         let found = DECISIONS.into_iter().find(|d| d.as_str() == decision);
-        return Some(DifferenceKind::Decision {
-            line,
-            expected,
-            found,
-        });
+        return Some(DifferenceKind::Decision { line, expected, found });
     }
     (rule != expected.rule).then_some(DifferenceKind::Rule { line, expected })
 }
@@ -181,28 +158,15 @@ impl fmt::Display for DifferenceKind {
             Self::Missing { roster_line } => write!(f, "no decision on roster line {roster_line}"),
             Self::Extra { line } => write!(f, "line {line} should not be there"),
             Self::Duplicate { line } => write!(f, "line {line} decides a row for the second time"),
-            Self::Decision {
-                line,
-                expected,
-                found,
-            } => {
+            Self::Decision { line, expected, found } => {
                 let found = found.map_or("no decision", Decision::as_str);
                 write!(f, "line {line} is {found}, must be {}", expected.decision)
             }
             Self::Rule { line, expected } => {
-                write!(
-                    f,
-                    "line {line} has another rule, must be `{}`",
-                    expected.rule
-                )
+                write!(f, "line {line} has another rule, must be `{}`", expected.rule)
             }
         }
     }
 }
 
-const DECISIONS: [Decision; 4] = [
-    Decision::Certified,
-    Decision::Unmatched,
-    Decision::Suspected,
-    Decision::Deferred,
-];
+const DECISIONS: [Decision; 4] = [Decision::Certified, Decision::Unmatched, Decision::Suspected, Decision::Deferred];

@@ -14,15 +14,9 @@ type Counts = [u32; 4];
 pub(super) fn missing_at(matter: &Matter, missing: &BTreeSet<String>) -> BTreeSet<String> {
     let mut missing_here = BTreeSet::new();
     for class in Class::ALL {
-        let of_class: Vec<&Channel> = matter
-            .channels
-            .iter()
-            .filter(|c| c.class == class)
-            .collect();
-        let remaining: Vec<&&Channel> = of_class
-            .iter()
-            .filter(|c| !missing.contains(&c.id) && c.department != matter.department)
-            .collect();
+        let of_class: Vec<&Channel> = matter.channels.iter().filter(|c| c.class == class).collect();
+        let remaining: Vec<&&Channel> =
+            of_class.iter().filter(|c| !missing.contains(&c.id) && c.department != matter.department).collect();
         let departments: BTreeSet<&str> = remaining.iter().map(|c| c.department.as_str()).collect();
         let is_hidden = remaining.len() >= 3 && departments.len() >= 2;
         let is_exposed = of_class.iter().all(|c| c.exposed);
@@ -43,10 +37,7 @@ pub(super) fn decide(
     seen: &BTreeMap<String, BTreeSet<String>>,
     missing: &BTreeSet<String>,
 ) -> (Decision, String) {
-    let has_record = |c: &Channel| {
-        seen.get(&c.id)
-            .is_some_and(|people| people.contains(person))
-    };
+    let has_record = |c: &Channel| seen.get(&c.id).is_some_and(|people| people.contains(person));
     let found = count(matter, |c| !missing.contains(&c.id) && has_record(c));
     let unanswered = count(matter, |c| missing.contains(&c.id));
     if possible_decisions(&matter.rules, &found, &unanswered).len() > 1 {
@@ -83,13 +74,8 @@ fn possible_decisions(rules: &Rules, found: &Counts, unanswered: &Counts) -> BTr
 
 fn first_matching<'a>(rules: &'a Rules, counts: &Counts) -> &'a Rule {
     let holds = |rule: &&Rule| {
-        rule.at_least
-            .iter()
-            .all(|(class, bound)| counts[*class as usize] >= *bound)
-            && rule
-                .at_most
-                .iter()
-                .all(|(class, bound)| counts[*class as usize] <= *bound)
+        rule.at_least.iter().all(|(class, bound)| counts[*class as usize] >= *bound)
+            && rule.at_most.iter().all(|(class, bound)| counts[*class as usize] <= *bound)
     };
     rules.bounded.iter().find(holds).unwrap_or(&rules.last)
 }

@@ -18,9 +18,7 @@ impl FromStr for Month {
     /// Reads `2026-11`.
     fn from_str(text: &str) -> Result<Self, ModelError> {
         let first_day = date(&format!("{text}-01")).ok_or(ModelError::Month)?;
-        Ok(Self {
-            last_day: first_day.last_of_month(),
-        })
+        Ok(Self { last_day: first_day.last_of_month() })
     }
 }
 

@@ -39,19 +39,12 @@ pub(super) fn canonical(raw: &str) -> Result<String, Reason> {
 
 /// ISO 7064 MOD 11-2 over 17 digits, with the weights as the standard prints them.
 pub(super) fn check_character(seventeen_digits: &str) -> char {
-    let sum: u32 = seventeen_digits
-        .chars()
-        .zip(WEIGHTS)
-        .map(|(c, weight)| c.to_digit(10).unwrap_or(0) * weight)
-        .sum();
+    let sum: u32 = seventeen_digits.chars().zip(WEIGHTS).map(|(c, weight)| c.to_digit(10).unwrap_or(0) * weight).sum();
     CHECK_CHARACTERS[(sum % 11) as usize]
 }
 
 fn normalised(raw: &str) -> String {
-    let text: String = raw
-        .chars()
-        .filter(|c| !c.is_whitespace() && *c != '\u{200B}' && *c != '\u{FEFF}')
-        .collect();
+    let text: String = raw.chars().filter(|c| !c.is_whitespace() && *c != '\u{200B}' && *c != '\u{FEFF}').collect();
     let text = text.strip_prefix('\'').unwrap_or(&text);
     text.chars().map(half_width).collect()
 }
@@ -99,18 +92,12 @@ fn is_digits_but_for_a_last_x(text: &str) -> bool {
     if text.len() == 15 {
         return is_digits(text);
     }
-    is_digits(text)
-        || text
-            .strip_suffix('X')
-            .is_some_and(|rest| rest.is_empty() || is_digits(rest))
+    is_digits(text) || text.strip_suffix('X').is_some_and(|rest| rest.is_empty() || is_digits(rest))
 }
 
 /// A province; or a residence permit for people from Hong Kong, Macao, Taiwan; or a permanent resident (9).
 fn is_region(first_two: &str) -> bool {
-    matches!(
-        first_two.parse(),
-        Ok(11..=15 | 21..=23 | 31..=37 | 41..=46 | 50..=54 | 61..=65 | 71 | 81..=83 | 90..=99)
-    )
+    matches!(first_two.parse(), Ok(11..=15 | 21..=23 | 31..=37 | 41..=46 | 50..=54 | 61..=65 | 71 | 81..=83 | 90..=99))
 }
 
 fn is_birth_date(yyyymmdd: &str) -> bool {
@@ -147,11 +134,7 @@ mod tests {
             "11010519491231002ｘ",
             "110105491231002",
         ] {
-            assert_eq!(
-                canonical(written).unwrap(),
-                "11010519491231002X",
-                "{written}"
-            );
+            assert_eq!(canonical(written).unwrap(), "11010519491231002X", "{written}");
         }
     }
 
@@ -192,9 +175,7 @@ mod tests {
 
     #[test]
     fn residence_permits_and_permanent_residents_pass() {
-        for region in [
-            "810000", "820000", "830000", "911124", "341699", "342199", "710000",
-        ] {
+        for region in ["810000", "820000", "830000", "911124", "341699", "342199", "710000"] {
             let digits = format!("{region}19500101123");
             let id = format!("{digits}{}", check_character(&digits));
             assert_eq!(canonical(&id).unwrap(), id);

@@ -47,16 +47,9 @@ pub fn expected_quarantine(dir: &Path) -> Result<BTreeMap<String, Vec<Quarantine
     let mut all = BTreeMap::new();
     for department in &catalogue.departments {
         let mut rows = Vec::new();
-        for channel in catalogue
-            .channels
-            .iter()
-            .filter(|c| c.department == department.id)
-        {
+        for channel in catalogue.channels.iter().filter(|c| c.department == department.id) {
             if let Ok(table) = table::read_channel(&channel_path(dir, channel)) {
-                rows.extend(quarantined(
-                    &format!("channels/{}.csv", channel.id),
-                    &table.bad,
-                ));
+                rows.extend(quarantined(&format!("channels/{}.csv", channel.id), &table.bad));
             }
         }
         let roster = default_roster(dir, &department.id);
@@ -70,33 +63,21 @@ pub fn expected_quarantine(dir: &Path) -> Result<BTreeMap<String, Vec<Quarantine
 
 /// Compares `departments/<node>/quarantine.csv` of all departments that are not offline with what they must be, in
 /// any order; `value` is not compared. A department without quarantined rows needs no file.
-pub fn compare_quarantine(
-    dir: &Path,
-    offline: &[&str],
-) -> Result<Vec<QuarantineDifference>, ModelError> {
+pub fn compare_quarantine(dir: &Path, offline: &[&str]) -> Result<Vec<QuarantineDifference>, ModelError> {
     Model::load(dir)?.refuse_unknown(offline)?;
     let mut differences = Vec::new();
     for (department, expected) in expected_quarantine(dir)? {
         if !offline.contains(&department.as_str()) {
             let path = department_dir(dir, &department).join("quarantine.csv");
             let kinds = compare_file(&path, expected).into_iter();
-            differences.extend(kinds.map(|kind| QuarantineDifference {
-                department: department.clone(),
-                kind,
-            }));
+            differences.extend(kinds.map(|kind| QuarantineDifference { department: department.clone(), kind }));
         }
     }
     Ok(differences)
 }
 
 fn quarantined(file: &str, bad: &[(u64, Reason)]) -> Vec<Quarantined> {
-    bad.iter()
-        .map(|(line, reason)| Quarantined {
-            file: file.to_owned(),
-            line: *line,
-            reason: *reason,
-        })
-        .collect()
+    bad.iter().map(|(line, reason)| Quarantined { file: file.to_owned(), line: *line, reason: *reason }).collect()
 }
 
 fn compare_file(path: &Path, mut expected: Vec<Quarantined>) -> Vec<QuarantineDifferenceKind> {
@@ -104,21 +85,16 @@ fn compare_file(path: &Path, mut expected: Vec<Quarantined>) -> Vec<QuarantineDi
         return Vec::new();
     }
     let header = ["file", "line", "reason", "value"];
-    let read = table::read(path, header, |[file, line, reason, _]| {
-        Ok((file.to_owned(), line.to_owned(), reason.to_owned()))
-    });
+    let read =
+        table::read(path, header, |[file, line, reason, _]| Ok((file.to_owned(), line.to_owned(), reason.to_owned())));
     let Ok(table) = read else {
         return vec![QuarantineDifferenceKind::Unreadable];
     };
-    let mut differences: Vec<_> = table
-        .bad
-        .iter()
-        .map(|(line, _)| QuarantineDifferenceKind::BadLine(*line))
-        .collect();
+    let mut differences: Vec<_> = table.bad.iter().map(|(line, _)| QuarantineDifferenceKind::BadLine(*line)).collect();
     for (own_line, (file, line, reason)) in table.rows {
-        let found = expected.iter().position(|row| {
-            row.file == file && row.line.to_string() == line && row.reason.as_str() == reason
-        });
+        let found = expected
+            .iter()
+            .position(|row| row.file == file && row.line.to_string() == line && row.reason.as_str() == reason);
         match found {
             Some(i) => drop(expected.remove(i)),
             None => differences.push(QuarantineDifferenceKind::Extra(own_line)),
@@ -137,11 +113,7 @@ impl fmt::Display for QuarantineDifference {
                 write!(f, "quarantine.csv line {line} cannot be read")
             }
             QuarantineDifferenceKind::Missing(row) => {
-                write!(
-                    f,
-                    "{} line {} is not quarantined as {}",
-                    row.file, row.line, row.reason
-                )
+                write!(f, "{} line {} is not quarantined as {}", row.file, row.line, row.reason)
             }
             QuarantineDifferenceKind::Extra(line) => {
                 write!(f, "quarantine.csv line {line} should not be there")

@@ -21,10 +21,7 @@ pub(super) fn split(file: &[u8]) -> Vec<Record> {
         let record = &bytes[start..end];
         let content = without_line_break(record);
         if !content.is_empty() {
-            records.push(Record {
-                line,
-                fields: fields(content),
-            });
+            records.push(Record { line, fields: fields(content) });
         }
         line += record.iter().filter(|byte| **byte == b'\n').count() as u64;
         start = end;
@@ -106,10 +103,7 @@ mod tests {
 
     fn texts(file: &str) -> Vec<(u64, Vec<String>)> {
         let text = |field: &Vec<u8>| String::from_utf8(field.clone()).unwrap();
-        split(file.as_bytes())
-            .iter()
-            .map(|record| (record.line, record.fields.iter().map(text).collect()))
-            .collect()
+        split(file.as_bytes()).iter().map(|record| (record.line, record.fields.iter().map(text).collect())).collect()
     }
 
     fn row(line: u64, fields: &[&str]) -> (u64, Vec<String>) {
@@ -128,11 +122,7 @@ mod tests {
     fn quotes_hold_commas_quotes_and_line_breaks() {
         assert_eq!(
             texts("\"a,1\",\"b \"\"2\"\"\"\n\"c\r\n\nd\",e\nf,\"\"\n"),
-            vec![
-                row(1, &["a,1", "b \"2\""]),
-                row(2, &["c\r\n\nd", "e"]),
-                row(5, &["f", ""])
-            ]
+            vec![row(1, &["a,1", "b \"2\""]), row(2, &["c\r\n\nd", "e"]), row(5, &["f", ""])]
         );
     }
 
@@ -144,34 +134,18 @@ mod tests {
 
     #[test]
     fn an_open_quote_takes_the_rest() {
-        assert_eq!(
-            texts("a\n\"b\nc,d\n"),
-            vec![row(1, &["a"]), row(2, &["b\nc,d"])]
-        );
+        assert_eq!(texts("a\n\"b\nc,d\n"), vec![row(1, &["a"]), row(2, &["b\nc,d"])]);
     }
 
     #[test]
     fn empty_lines_are_counted_but_are_no_records() {
-        assert_eq!(
-            texts("a\n\n\r\n\"\"\n \nb"),
-            vec![
-                row(1, &["a"]),
-                row(4, &[""]),
-                row(5, &[" "]),
-                row(6, &["b"])
-            ]
-        );
+        assert_eq!(texts("a\n\n\r\n\"\"\n \nb"), vec![row(1, &["a"]), row(4, &[""]), row(5, &[" "]), row(6, &["b"])]);
         assert_eq!(texts(""), vec![]);
     }
 
     #[test]
     fn agrees_with_the_csv_crate() {
-        for file in [
-            "a,b\n1,2\n",
-            "\"a\"\"\",b\r\nx,\"y,z\"\n",
-            "q\"q,\"r\"s,\n\n,,\n",
-            "\"u\"v\"w,x\n",
-        ] {
+        for file in ["a,b\n1,2\n", "\"a\"\"\",b\r\nx,\"y,z\"\n", "q\"q,\"r\"s,\n\n,,\n", "\"u\"v\"w,x\n"] {
             let theirs: Vec<Vec<String>> = csv::ReaderBuilder::new()
                 .has_headers(false)
                 .flexible(true)

@@ -68,26 +68,15 @@ pub(super) fn read_channel(path: &Path) -> io::Result<Table<Sighting>> {
 }
 
 /// Reads the roster of `owner`; `matters` are those of all departments.
-pub(super) fn read_roster<'a>(
-    path: &Path,
-    owner: &str,
-    matters: &'a [Matter],
-) -> io::Result<Table<RosterRow<'a>>> {
-    read(
-        path,
-        ["person", "matter", "village", "grid"],
-        |[id, matter, _, _]| {
-            let person = person::canonical(id)?;
-            let matter = matters
-                .iter()
-                .find(|m| m.id == matter)
-                .ok_or(Reason::UnknownMatter)?;
-            if matter.department != owner {
-                return Err(Reason::OtherDepartment);
-            }
-            Ok(RosterRow { person, matter })
-        },
-    )
+pub(super) fn read_roster<'a>(path: &Path, owner: &str, matters: &'a [Matter]) -> io::Result<Table<RosterRow<'a>>> {
+    read(path, ["person", "matter", "village", "grid"], |[id, matter, _, _]| {
+        let person = person::canonical(id)?;
+        let matter = matters.iter().find(|m| m.id == matter).ok_or(Reason::UnknownMatter)?;
+        if matter.department != owner {
+            return Err(Reason::OtherDepartment);
+        }
+        Ok(RosterRow { person, matter })
+    })
 }
 
 /// Reads a file whose header must be exactly `header`.
@@ -97,19 +86,11 @@ pub(super) fn read<T, const COLUMNS: usize>(
     parse: impl Fn([&str; COLUMNS]) -> Result<T, Reason>,
 ) -> io::Result<Table<T>> {
     let mut records = records::split(&std::fs::read(path)?).into_iter();
-    let has_header = records
-        .next()
-        .is_some_and(|first| first.fields == header.map(str::as_bytes));
+    let has_header = records.next().is_some_and(|first| first.fields == header.map(str::as_bytes));
     if !has_header {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("the header is not {}", header.join(",")),
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("the header is not {}", header.join(","))));
     }
-    let mut table = Table {
-        rows: Vec::new(),
-        bad: Vec::new(),
-    };
+    let mut table = Table { rows: Vec::new(), bad: Vec::new() };
     for record in records {
         match texts(&record.fields).and_then(&parse) {
             Ok(row) => table.rows.push((record.line, row)),
@@ -120,11 +101,8 @@ pub(super) fn read<T, const COLUMNS: usize>(
 }
 
 fn texts<const COLUMNS: usize>(fields: &[Vec<u8>]) -> Result<[&str; COLUMNS], Reason> {
-    let texts: Vec<&str> = fields
-        .iter()
-        .map(|field| std::str::from_utf8(field))
-        .collect::<Result<_, _>>()
-        .map_err(|_| Reason::NotUtf8)?;
+    let texts: Vec<&str> =
+        fields.iter().map(|field| std::str::from_utf8(field)).collect::<Result<_, _>>().map_err(|_| Reason::NotUtf8)?;
     texts.try_into().map_err(|_| Reason::Columns)
 }
 

@@ -102,7 +102,11 @@ impl<J: Send + 'static> Workers<J> {
     }
 }
 
-fn work<J, L>(jobs: &Mutex<blocking::Receiver<J>>, worker: &SharedWorker<J, L>, results: &mpsc::Sender<L>) {
+fn work<J: 'static, L: 'static>(
+    jobs: &Mutex<blocking::Receiver<J>>,
+    worker: &SharedWorker<J, L>,
+    results: &mpsc::Sender<L>,
+) {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };

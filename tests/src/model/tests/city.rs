@@ -16,9 +16,7 @@ pub(super) struct City {
 
 impl City {
     pub(super) fn new(catalogue: &str) -> Self {
-        let city = Self {
-            dir: tempfile::tempdir().unwrap(),
-        };
+        let city = Self { dir: tempfile::tempdir().unwrap() };
         fs::write(city.path().join("catalogue.toml"), catalogue).unwrap();
         let catalogue = Model::load(city.path()).unwrap().catalogue;
         for channel in &catalogue.channels {
@@ -68,15 +66,10 @@ impl City {
     pub(super) fn decide(&self, matter: &str, found: &[&str], offline: &[&str]) -> String {
         self.see(found);
         self.roster("owner", &[format!("{},{matter},v,g", id(1))]);
-        let expected = Model::load(self.path())
-            .unwrap()
-            .expected(self.path(), MONTH, offline)
-            .unwrap();
+        let expected = Model::load(self.path()).unwrap().expected(self.path(), MONTH, offline).unwrap();
         let line = &expected["owner"][&(id(1), matter.to_owned())];
         assert_eq!(line.rule.is_empty(), line.decision == Decision::Deferred);
-        format!("{} {}", line.decision, line.rule)
-            .trim_end()
-            .to_owned()
+        format!("{} {}", line.decision, line.rule).trim_end().to_owned()
     }
 }
 
@@ -109,9 +102,7 @@ pub(super) fn catalogue(channels: &[&str], exposed: &str, matters: &[(&str, &str
         );
     }
     let common = [("owner", "all", "\"all\""), ("other", "others", "\"all\"")];
-    let more = matters
-        .iter()
-        .map(|(id, applying)| ("owner", *id, *applying));
+    let more = matters.iter().map(|(id, applying)| ("owner", *id, *applying));
     for (department, id, applying) in common.into_iter().chain(more) {
         text += &format!(
             "[[matter]]\nid = \"{id}\"\ndepartment = \"{department}\"\nchannels = {applying}\n\

@@ -1,8 +1,8 @@
 //! What is read, and what is compared.
 
 use crate::model::{
-    Decision, DifferenceKind, Model, ModelError, QuarantineDifferenceKind, Quarantined, Reason,
-    compare, compare_quarantine, compare_with_roster, expected_quarantine,
+    Decision, DifferenceKind, Model, ModelError, QuarantineDifferenceKind, Quarantined, Reason, compare,
+    compare_quarantine, compare_with_roster, expected_quarantine,
 };
 
 use super::city::{CHANNELS, City, MONTH, catalogue, id};
@@ -43,32 +43,18 @@ fn one_line_is_expected_for_each_person_and_matter() {
         ],
     );
     city.roster("other", &[row(1, "others")]);
-    let expected = Model::load(city.path())
-        .unwrap()
-        .expected(city.path(), MONTH, &[])
-        .unwrap();
+    let expected = Model::load(city.path()).unwrap().expected(city.path(), MONTH, &[]).unwrap();
     let key = |sequence, matter: &str| (id(sequence), matter.to_owned());
     let owner = &expected["owner"];
-    assert_eq!(
-        owner.keys().cloned().collect::<Vec<_>>(),
-        [key(1, "all"), key(1, "more"), key(2, "all")]
-    );
+    assert_eq!(owner.keys().cloned().collect::<Vec<_>>(), [key(1, "all"), key(1, "more"), key(2, "all")]);
     assert_eq!(owner[&key(1, "all")].roster_line, 3);
-    assert_eq!(
-        expected["other"].keys().cloned().collect::<Vec<_>>(),
-        [key(1, "others")]
-    );
+    assert_eq!(expected["other"].keys().cloned().collect::<Vec<_>>(), [key(1, "others")]);
     assert_eq!(expected.len(), 2);
 }
 
 #[test]
 fn an_offline_owner_has_no_decisions_and_the_others_miss_its_channels() {
-    let channels = [
-        "owner/wp5 weak positive",
-        "a/wp1 weak positive",
-        "b/wp2 weak positive",
-        "c/wp3 weak positive",
-    ];
+    let channels = ["owner/wp5 weak positive", "a/wp1 weak positive", "b/wp2 weak positive", "c/wp3 weak positive"];
     let city = City::new(&catalogue(&channels, "", &[]));
     city.channel("a", "wp1", &[format!("{},2026-11-15", id(1))]);
     city.roster("owner", &[row(1, "all")]);
@@ -76,29 +62,15 @@ fn an_offline_owner_has_no_decisions_and_the_others_miss_its_channels() {
     let model = Model::load(city.path()).unwrap();
     let expected = model.expected(city.path(), MONTH, &["owner"]).unwrap();
     assert_eq!(expected.keys().collect::<Vec<_>>(), ["other"]);
-    assert_eq!(
-        expected["other"][&(id(1), "others".to_owned())].decision,
-        Decision::Deferred
-    );
+    assert_eq!(expected["other"][&(id(1), "others".to_owned())].decision, Decision::Deferred);
 }
 
 #[test]
 fn files_may_have_bom_crlf_quotes_and_any_form_of_number() {
     let city = standard();
     let old_form = format!("{}{}", &id(1)[..6], &id(1)[8..17]);
-    city.write(
-        "a",
-        "channels/wp1.csv",
-        format!(
-            "\u{FEFF}person,seen_on\r\n\"'{}\",\"2026-11-15\"\r\n",
-            id(1)
-        ),
-    );
-    city.write(
-        "b",
-        "channels/wp2.csv",
-        format!("\"person\",\"seen_on\"\n\n\" {old_form}\n\",2026-11-15"),
-    );
+    city.write("a", "channels/wp1.csv", format!("\u{FEFF}person,seen_on\r\n\"'{}\",\"2026-11-15\"\r\n", id(1)));
+    city.write("b", "channels/wp2.csv", format!("\"person\",\"seen_on\"\n\n\" {old_form}\n\",2026-11-15"));
     assert_eq!(city.decide("all", &[], &[]), "certified positive_weak");
 }
 
@@ -106,34 +78,18 @@ fn files_may_have_bom_crlf_quotes_and_any_form_of_number() {
 fn earlier_months_have_rosters_and_windows_of_their_own() {
     let city = standard();
     city.channel("a", "sp1", &[format!("{},2026-10-15", id(1))]);
-    city.write(
-        "owner",
-        "roster.2026-10.csv",
-        format!("person,matter,village,grid\n{}\n", row(1, "all")),
-    );
+    city.write("owner", "roster.2026-10.csv", format!("person,matter,village,grid\n{}\n", row(1, "all")));
     let roster = |department: &str| {
         let of_month = city.file(department, "roster.2026-10.csv");
-        if of_month.exists() {
-            of_month
-        } else {
-            city.file(department, "roster.csv")
-        }
+        if of_month.exists() { of_month } else { city.file(department, "roster.csv") }
     };
     let model = Model::load(city.path()).unwrap();
-    let expected = model
-        .expected_with_roster(city.path(), "2026-10", &[], roster)
-        .unwrap();
-    assert_eq!(
-        expected["owner"][&(id(1), "all".to_owned())].decision,
-        Decision::Certified
-    );
+    let expected = model.expected_with_roster(city.path(), "2026-10", &[], roster).unwrap();
+    assert_eq!(expected["owner"][&(id(1), "all".to_owned())].decision, Decision::Certified);
     city.write(
         "owner",
         "decisions/2026-10.csv",
-        format!(
-            "person,matter,decision,rule\n{},all,certified,positive_strong\n",
-            id(1)
-        ),
+        format!("person,matter,decision,rule\n{},all,certified,positive_strong\n", id(1)),
     );
     let comparison = compare_with_roster(city.path(), "2026-10", &[], roster).unwrap();
     assert_eq!(comparison.differences, []);
@@ -156,10 +112,7 @@ fn every_difference_is_found() {
     let city = standard();
     city.roster("owner", &[row(1, "all"), row(2, "all")]);
     let line = |sequence, rest: &str| format!("{},{rest}\n", id(sequence));
-    let right = [
-        line(1, "all,unmatched,no_trace"),
-        line(2, "all,unmatched,no_trace"),
-    ];
+    let right = [line(1, "all,unmatched,no_trace"), line(2, "all,unmatched,no_trace")];
     let differ = |lines: &[String]| {
         let mut kinds = decided(&city, lines);
         assert_eq!(kinds.len(), 1, "{kinds:?}");
@@ -176,23 +129,9 @@ fn every_difference_is_found() {
     let short = differ(&[&right[..], &["a,b\n".to_owned()]].concat());
     assert_eq!(short, DifferenceKind::BadLine { line: 4 });
     let other = differ(&[right[0].clone(), line(2, "all,certified,no_trace")]);
-    assert!(matches!(
-        other,
-        DifferenceKind::Decision {
-            line: 3,
-            found: Some(Decision::Certified),
-            ..
-        }
-    ));
+    assert!(matches!(other, DifferenceKind::Decision { line: 3, found: Some(Decision::Certified), .. }));
     let none = differ(&[right[0].clone(), line(2, "all,Unmatched,no_trace")]);
-    assert!(matches!(
-        none,
-        DifferenceKind::Decision {
-            line: 3,
-            found: None,
-            ..
-        }
-    ));
+    assert!(matches!(none, DifferenceKind::Decision { line: 3, found: None, .. }));
     let rule = differ(&[right[0].clone(), line(2, "all,unmatched,")]);
     assert!(matches!(rule, DifferenceKind::Rule { line: 3, .. }));
 }
@@ -205,24 +144,12 @@ fn a_decisions_file_must_be_there_with_its_header_and_only_for_owners() {
     assert_eq!(differences(&city, &[]), [DifferenceKind::Unreadable]);
     assert_eq!(differences(&city, &["owner"]), []);
     let line = format!("{},all,unmatched,no_trace\n", id(1));
-    city.write(
-        "owner",
-        "decisions/2026-11.csv",
-        format!("person,matter,decision\n{line}"),
-    );
+    city.write("owner", "decisions/2026-11.csv", format!("person,matter,decision\n{line}"));
     assert_eq!(differences(&city, &[]), [DifferenceKind::Unreadable]);
-    city.write(
-        "owner",
-        "decisions/2026-11.csv",
-        format!("person,matter,decision,rule\n{line}"),
-    );
+    city.write("owner", "decisions/2026-11.csv", format!("person,matter,decision,rule\n{line}"));
     assert_eq!(differences(&city, &[]), []);
     assert_eq!(differences(&city, &["owner"]), [DifferenceKind::NotAnOwner]);
-    city.write(
-        "a",
-        "decisions/2026-11.csv",
-        "person,matter,decision,rule\n",
-    );
+    city.write("a", "decisions/2026-11.csv", "person,matter,decision,rule\n");
     assert_eq!(differences(&city, &[]), [DifferenceKind::NotAnOwner]);
 }
 
@@ -233,47 +160,27 @@ fn differences_show_no_person() {
     city.write(
         "owner",
         "decisions/2026-11.csv",
-        format!(
-            "person,matter,decision,rule\n{0},all,{0},{0}\n{0},{0},{0},{0}\n",
-            id(1)
-        ),
+        format!("person,matter,decision,rule\n{0},all,{0},{0}\n{0},{0},{0},{0}\n", id(1)),
     );
     let comparison = compare(city.path(), MONTH, &[]).unwrap();
     assert_eq!(comparison.differences.len(), 3);
-    let shown: String = comparison
-        .differences
-        .iter()
-        .map(|d| format!("{d} {d:?}"))
-        .collect();
+    let shown: String = comparison.differences.iter().map(|d| format!("{d} {d:?}")).collect();
     assert!(!shown.contains(&id(1)[6..14]), "{shown}");
 }
 
 fn city_with_bad_rows() -> City {
     let city = standard();
     let good = format!("{},2026-11-15\n", id(1));
-    let mut content =
-        format!("\u{FEFF}person,seen_on\r\n{good}\r\n\"a\nb\",2026-11-15\r\n{good}").into_bytes();
+    let mut content = format!("\u{FEFF}person,seen_on\r\n{good}\r\n\"a\nb\",2026-11-15\r\n{good}").into_bytes();
     content.extend_from_slice(b"\xFF,2026-11-15\n,2026-11-15\n1,2,3\n");
     content.extend_from_slice(format!("{},yesterday\n", id(1)).as_bytes());
     city.write("a", "channels/sp1.csv", content);
-    city.roster(
-        "owner",
-        &[
-            row(1, "all"),
-            row(1, "others"),
-            row(1, "x"),
-            "3416**,all,v,g".to_owned(),
-        ],
-    );
+    city.roster("owner", &[row(1, "all"), row(1, "others"), row(1, "x"), "3416**,all,v,g".to_owned()]);
     city
 }
 
 fn quarantined(file: &str, line: u64, reason: Reason) -> Quarantined {
-    Quarantined {
-        file: file.to_owned(),
-        line,
-        reason,
-    }
+    Quarantined { file: file.to_owned(), line, reason }
 }
 
 #[test]
@@ -310,39 +217,17 @@ fn quarantine_files_are_compared() {
     };
     assert_eq!(differences(), [QuarantineDifferenceKind::Unreadable]);
     let line = |line, reason| format!("channels/sp1.csv,{line},{reason},?\n");
-    let right = [
-        line(10, "date"),
-        line(4, "letters"),
-        line(7, "not_utf8"),
-        line(8, "empty"),
-        line(9, "columns"),
-    ];
+    let right = [line(10, "date"), line(4, "letters"), line(7, "not_utf8"), line(8, "empty"), line(9, "columns")];
     let write = |lines: &[String]| {
-        city.write(
-            "a",
-            "quarantine.csv",
-            format!("file,line,reason,value\n{}", lines.concat()),
-        );
+        city.write("a", "quarantine.csv", format!("file,line,reason,value\n{}", lines.concat()));
     };
     write(&right);
     assert_eq!(differences(), []);
     write(&[&right[..], &right[..1], &["x\n".to_owned()]].concat());
-    assert_eq!(
-        differences(),
-        [
-            QuarantineDifferenceKind::BadLine(8),
-            QuarantineDifferenceKind::Extra(7)
-        ]
-    );
+    assert_eq!(differences(), [QuarantineDifferenceKind::BadLine(8), QuarantineDifferenceKind::Extra(7)]);
     write(&[&right[1..], &[line(10, "length")]].concat());
     let missing = quarantined("channels/sp1.csv", 10, Reason::Date);
-    assert_eq!(
-        differences(),
-        [
-            QuarantineDifferenceKind::Extra(6),
-            QuarantineDifferenceKind::Missing(missing)
-        ]
-    );
+    assert_eq!(differences(), [QuarantineDifferenceKind::Extra(6), QuarantineDifferenceKind::Missing(missing)]);
 }
 
 #[test]
@@ -351,10 +236,7 @@ fn what_cannot_be_computed_is_an_error() {
     let model = Model::load(city.path()).unwrap();
     let expected = |month, offline| model.expected(city.path(), month, offline);
     assert!(matches!(expected("2026-13", &[]), Err(ModelError::Month)));
-    assert!(matches!(
-        expected(MONTH, &["x"]),
-        Err(ModelError::UnknownDepartment(_))
-    ));
+    assert!(matches!(expected(MONTH, &["x"]), Err(ModelError::UnknownDepartment(_))));
     std::fs::remove_file(city.file("other", "roster.csv")).unwrap();
     assert!(matches!(expected(MONTH, &[]), Err(ModelError::File { .. })));
     assert!(expected(MONTH, &["other"]).is_ok());
@@ -369,22 +251,13 @@ fn a_catalogue_that_says_something_else_is_refused() {
         ("department = \"a\"", "department = \"x\""),
         ("ruleset = \"standard\"", "ruleset = \"x\""),
         ("channels = \"all\"", "channels = { only = [\"x\"] }"),
-        (
-            "at_least = { strong_negative",
-            "at_least = { strong_negatives",
-        ),
+        ("at_least = { strong_negative", "at_least = { strong_negatives"),
         ("at_least", "atleast"),
         ("decide = \"unmatched\"", "decide = \"deferred\""),
-        (
-            "\"no_trace\", ",
-            "\"no_trace\", at_most = { weak_negative = 9 }, ",
-        ),
+        ("\"no_trace\", ", "\"no_trace\", at_most = { weak_negative = 9 }, "),
     ] {
         let wrong = right.replacen(from, to, 1);
         assert_ne!(wrong, right);
-        assert!(
-            crate::model::catalogue::Catalogue::parse(&wrong).is_err(),
-            "{to}"
-        );
+        assert!(crate::model::catalogue::Catalogue::parse(&wrong).is_err(), "{to}");
     }
 }

@@ -18,10 +18,7 @@ fn the_first_rule_that_holds_decides() {
         (&[][..], "unmatched no_trace"),
         (&["a/wp1"], "unmatched no_trace"),
         (&["a/wp1", "b/wp2"], "certified positive_weak"),
-        (
-            &["a/wp1", "b/wp2", "c/wp3", "d/wp4"],
-            "certified positive_weak",
-        ),
+        (&["a/wp1", "b/wp2", "c/wp3", "d/wp4"], "certified positive_weak"),
         (&["a/sp1"], "certified positive_strong"),
         (&["owner/own"], "certified positive_strong"),
         (&["a/sp1", "a/wp1", "b/wp2"], "certified positive_strong"),
@@ -29,10 +26,7 @@ fn the_first_rule_that_holds_decides() {
         (&["d/wn", "a/wp1", "b/wp2"], "suspected negative_weak"),
         (&["d/wn", "a/sp1"], "certified positive_strong"),
         (&["d/wn", "a/sn1"], "suspected negative_strong"),
-        (
-            &["a/sp1", "b/sp2", "a/wp1", "b/wp2", "c/sn3"],
-            "suspected negative_strong",
-        ),
+        (&["a/sp1", "b/sp2", "a/wp1", "b/wp2", "c/sn3"], "suspected negative_strong"),
     ] {
         assert_eq!(standard().decide("all", found, &[]), decided, "{found:?}");
     }
@@ -41,10 +35,7 @@ fn the_first_rule_that_holds_decides() {
 #[test]
 fn a_person_counts_once_in_a_channel() {
     let city = standard();
-    let rows = [
-        format!("{},2026-11-15", id(1)),
-        format!("{},2026-11-16", id(1)),
-    ];
+    let rows = [format!("{},2026-11-15", id(1)), format!("{},2026-11-16", id(1))];
     city.channel("a", "wp1", &rows);
     assert_eq!(city.decide("all", &[], &[]), "unmatched no_trace");
 }
@@ -74,37 +65,16 @@ fn records_outside_the_window_do_not_count() {
 fn only_channels_that_apply_count() {
     let matters = [
         ("without", "{ except = [\"sp1\", \"wp1\"] }"),
-        (
-            "with",
-            "{ only = [\"sp1\", \"sp2\", \"sp3\", \"wp1\", \"wp2\", \"wp3\"] }",
-        ),
+        ("with", "{ only = [\"sp1\", \"sp2\", \"sp3\", \"wp1\", \"wp2\", \"wp3\"] }"),
     ];
     let city = || City::new(&catalogue(CHANNELS, "\"wn\"", &matters));
-    assert_eq!(
-        city().decide("without", &["a/sp1"], &[]),
-        "unmatched no_trace"
-    );
-    assert_eq!(
-        city().decide("without", &["a/wp1", "b/wp2"], &[]),
-        "unmatched no_trace"
-    );
-    assert_eq!(
-        city().decide("without", &["b/sp2"], &[]),
-        "certified positive_strong"
-    );
-    assert_eq!(
-        city().decide("with", &["a/sp1"], &[]),
-        "certified positive_strong"
-    );
+    assert_eq!(city().decide("without", &["a/sp1"], &[]), "unmatched no_trace");
+    assert_eq!(city().decide("without", &["a/wp1", "b/wp2"], &[]), "unmatched no_trace");
+    assert_eq!(city().decide("without", &["b/sp2"], &[]), "certified positive_strong");
+    assert_eq!(city().decide("with", &["a/sp1"], &[]), "certified positive_strong");
     assert_eq!(city().decide("with", &["d/sp4"], &[]), "unmatched no_trace");
-    assert_eq!(
-        city().decide("with", &["a/sn1", "d/wn"], &[]),
-        "unmatched no_trace"
-    );
-    assert_eq!(
-        city().decide("all", &["a/sp1"], &[]),
-        "certified positive_strong"
-    );
+    assert_eq!(city().decide("with", &["a/sn1", "d/wn"], &[]), "unmatched no_trace");
+    assert_eq!(city().decide("all", &["a/sp1"], &[]), "certified positive_strong");
 }
 
 #[test]
@@ -120,23 +90,11 @@ fn a_channel_that_does_not_apply_is_not_missed() {
 fn a_missing_weak_channel_defers_who_needs_just_one_more() {
     let city = || City::new(&catalogue(&without_d(&["d/wp4"]), "", &[]));
     assert_eq!(city().decide("all", &[], &["d"]), "unmatched no_trace");
-    assert_eq!(
-        city().decide("all", &["d/wp4"], &["d"]),
-        "unmatched no_trace"
-    );
+    assert_eq!(city().decide("all", &["d/wp4"], &["d"]), "unmatched no_trace");
     assert_eq!(city().decide("all", &["a/wp1"], &["d"]), "deferred");
-    assert_eq!(
-        city().decide("all", &["a/wp1", "b/wp2"], &["d"]),
-        "certified positive_weak"
-    );
-    assert_eq!(
-        city().decide("all", &["a/sp1"], &["d"]),
-        "certified positive_strong"
-    );
-    assert_eq!(
-        city().decide("all", &["a/sn1"], &["d"]),
-        "suspected negative_strong"
-    );
+    assert_eq!(city().decide("all", &["a/wp1", "b/wp2"], &["d"]), "certified positive_weak");
+    assert_eq!(city().decide("all", &["a/sp1"], &["d"]), "certified positive_strong");
+    assert_eq!(city().decide("all", &["a/sn1"], &["d"]), "suspected negative_strong");
 }
 
 #[test]
@@ -151,18 +109,9 @@ fn two_missing_weak_channels_defer_who_has_none() {
 fn a_missing_channel_that_changes_only_the_rule_defers_nobody() {
     let city = || City::new(&catalogue(&without_d(&["d/sp4"]), "", &[]));
     let two_weak = ["a/wp1", "b/wp2"];
-    assert_eq!(
-        city().decide("all", &two_weak, &[]),
-        "certified positive_weak"
-    );
-    assert_eq!(
-        city().decide("all", &two_weak, &["d"]),
-        "certified positive_weak"
-    );
-    assert_eq!(
-        city().decide("all", &["d/sp4", "a/wp1", "b/wp2"], &["d"]),
-        "certified positive_weak"
-    );
+    assert_eq!(city().decide("all", &two_weak, &[]), "certified positive_weak");
+    assert_eq!(city().decide("all", &two_weak, &["d"]), "certified positive_weak");
+    assert_eq!(city().decide("all", &["d/sp4", "a/wp1", "b/wp2"], &["d"]), "certified positive_weak");
     assert_eq!(city().decide("all", &["a/wp1"], &["d"]), "deferred");
 }
 
@@ -171,24 +120,15 @@ fn while_a_strong_negative_is_missing_certified_must_wait_and_suspected_by_anoth
     let city = || City::new(&catalogue(&without_d(&["d/sn4"]), "", &[]));
     assert_eq!(city().decide("all", &["a/sp1"], &["d"]), "deferred");
     assert_eq!(city().decide("all", &[], &["d"]), "deferred");
-    assert_eq!(
-        city().decide("all", &["a/sn1"], &["d"]),
-        "suspected negative_strong"
-    );
-    assert_eq!(
-        city().decide("all", &["a/sn1", "a/sp1"], &["d"]),
-        "suspected negative_strong"
-    );
+    assert_eq!(city().decide("all", &["a/sn1"], &["d"]), "suspected negative_strong");
+    assert_eq!(city().decide("all", &["a/sn1", "a/sp1"], &["d"]), "suspected negative_strong");
 }
 
 #[test]
 fn suspected_by_another_strong_negative_waits_where_too_little_of_its_class_remains() {
     let channels = [without_d(&["d/wn"]), vec!["owner/sn5 strong negative"]].concat();
     let city = || City::new(&catalogue(&channels, "\"wn\"", &[]));
-    assert_eq!(
-        city().decide("all", &["b/sn2"], &[]),
-        "suspected negative_strong"
-    );
+    assert_eq!(city().decide("all", &["b/sn2"], &[]), "suspected negative_strong");
     // Of sn1, sn2, sn3 two remain without the owner's own: the whole class is missing, sn2 and sn5 included.
     assert_eq!(city().decide("all", &["b/sn2"], &["a"]), "deferred");
     assert_eq!(city().decide("all", &["owner/sn5"], &["a"]), "deferred");
@@ -207,39 +147,18 @@ fn suspected_stands_if_every_answer_of_a_missing_class_is_suspected_too() {
         "d/wn weak negative",
     ];
     let city = || City::new(&catalogue(&channels, "\"wn\"", &[]));
-    assert_eq!(
-        city().decide("all", &["d/wn"], &["a"]),
-        "suspected negative_weak"
-    );
-    assert_eq!(
-        city().decide("all", &["d/wn", "b/sn2"], &["a"]),
-        "suspected negative_weak"
-    );
-    assert_eq!(
-        city().decide("all", &["d/wn", "b/sn2"], &[]),
-        "suspected negative_strong"
-    );
+    assert_eq!(city().decide("all", &["d/wn"], &["a"]), "suspected negative_weak");
+    assert_eq!(city().decide("all", &["d/wn", "b/sn2"], &["a"]), "suspected negative_weak");
+    assert_eq!(city().decide("all", &["d/wn", "b/sn2"], &[]), "suspected negative_strong");
     assert_eq!(city().decide("all", &["d/wn", "b/sp1"], &["a"]), "deferred");
 }
 
 #[test]
 fn a_class_needs_three_other_channels_of_two_departments() {
-    let three_of_two = [
-        "a/sp1 strong positive",
-        "a/sp2 strong positive",
-        "b/sp3 strong positive",
-    ];
-    let three_of_one = [
-        "a/sp1 strong positive",
-        "a/sp2 strong positive",
-        "a/sp3 strong positive",
-    ];
+    let three_of_two = ["a/sp1 strong positive", "a/sp2 strong positive", "b/sp3 strong positive"];
+    let three_of_one = ["a/sp1 strong positive", "a/sp2 strong positive", "a/sp3 strong positive"];
     let two = ["a/sp1 strong positive", "b/sp2 strong positive"];
-    let own = [
-        "a/sp1 strong positive",
-        "b/sp2 strong positive",
-        "owner/sp3 strong positive",
-    ];
+    let own = ["a/sp1 strong positive", "b/sp2 strong positive", "owner/sp3 strong positive"];
     for (channels, decided) in [
         (&three_of_two[..], "certified positive_strong"),
         (&three_of_one, "deferred"),
@@ -255,19 +174,11 @@ fn a_class_needs_three_other_channels_of_two_departments() {
 fn what_does_not_apply_does_not_remain() {
     let matter = [("m", "{ except = [\"sp3\", \"sp4\", \"own\"] }")];
     let city = City::new(&catalogue(
-        &[
-            "a/sp1 strong positive",
-            "b/sp2 strong positive",
-            "c/sp3 strong positive",
-            "d/sp4 strong positive",
-        ],
+        &["a/sp1 strong positive", "b/sp2 strong positive", "c/sp3 strong positive", "d/sp4 strong positive"],
         "",
         &[],
     ));
-    assert_eq!(
-        city.decide("all", &["a/sp1"], &[]),
-        "certified positive_strong"
-    );
+    assert_eq!(city.decide("all", &["a/sp1"], &[]), "certified positive_strong");
     let city = City::new(&catalogue(CHANNELS, "\"wn\"", &matter));
     assert_eq!(city.decide("m", &["a/sp1"], &[]), "deferred");
 }
@@ -275,15 +186,9 @@ fn what_does_not_apply_does_not_remain() {
 #[test]
 fn an_exposed_class_counts_although_it_is_alone() {
     let city = |exposed| City::new(&catalogue(CHANNELS, exposed, &[]));
-    assert_eq!(
-        city("\"wn\"").decide("all", &["d/wn"], &[]),
-        "suspected negative_weak"
-    );
+    assert_eq!(city("\"wn\"").decide("all", &["d/wn"], &[]), "suspected negative_weak");
     assert_eq!(city("").decide("all", &["d/wn"], &[]), "deferred");
-    assert_eq!(
-        city("").decide("all", &["a/sp1"], &[]),
-        "certified positive_strong"
-    );
+    assert_eq!(city("").decide("all", &["a/sp1"], &[]), "certified positive_strong");
 }
 
 #[test]
@@ -292,14 +197,8 @@ fn a_class_is_exposed_only_if_all_its_channels_there_are() {
     let matter = [("m", "{ except = [\"wn2\"] }")];
     let city = |exposed| City::new(&catalogue(&channels, exposed, &matter));
     assert_eq!(city("\"wn\"").decide("all", &["d/wn"], &[]), "deferred");
-    assert_eq!(
-        city("\"wn\"").decide("m", &["d/wn"], &[]),
-        "suspected negative_weak"
-    );
-    assert_eq!(
-        city("\"wn\", \"wn2\"").decide("all", &["d/wn"], &[]),
-        "suspected negative_weak"
-    );
+    assert_eq!(city("\"wn\"").decide("m", &["d/wn"], &[]), "suspected negative_weak");
+    assert_eq!(city("\"wn\", \"wn2\"").decide("all", &["d/wn"], &[]), "suspected negative_weak");
 }
 
 #[test]
@@ -307,18 +206,9 @@ fn a_missing_exposed_channel_is_missing_like_others() {
     let channels = without_d(&["d/wn"]);
     let city = || City::new(&catalogue(&channels, "\"wn\"", &[]));
     assert_eq!(city().decide("all", &[], &["d"]), "deferred");
-    assert_eq!(
-        city().decide("all", &["a/wp1", "b/wp2"], &["d"]),
-        "deferred"
-    );
-    assert_eq!(
-        city().decide("all", &["a/sp1"], &["d"]),
-        "certified positive_strong"
-    );
-    assert_eq!(
-        city().decide("all", &["a/sn1"], &["d"]),
-        "suspected negative_strong"
-    );
+    assert_eq!(city().decide("all", &["a/wp1", "b/wp2"], &["d"]), "deferred");
+    assert_eq!(city().decide("all", &["a/sp1"], &["d"]), "certified positive_strong");
+    assert_eq!(city().decide("all", &["a/sn1"], &["d"]), "suspected negative_strong");
 }
 
 /// An `at_most` can make a missing channel *save* somebody from a suspicion.
@@ -326,15 +216,9 @@ fn a_missing_exposed_channel_is_missing_like_others() {
 fn a_missing_strong_positive_defers_a_weak_suspicion() {
     let channels = [&without_d(&["d/sp4"])[..], &["c/wn weak negative"]].concat();
     let city = || City::new(&catalogue(&channels, "\"wn\"", &[]));
-    assert_eq!(
-        city().decide("all", &["c/wn"], &[]),
-        "suspected negative_weak"
-    );
+    assert_eq!(city().decide("all", &["c/wn"], &[]), "suspected negative_weak");
     assert_eq!(city().decide("all", &["c/wn"], &["d"]), "deferred");
-    assert_eq!(
-        city().decide("all", &["c/wn", "a/sp1"], &["d"]),
-        "certified positive_strong"
-    );
+    assert_eq!(city().decide("all", &["c/wn", "a/sp1"], &["d"]), "certified positive_strong");
 }
 
 #[test]
@@ -342,10 +226,7 @@ fn an_absent_channel_file_is_a_missing_channel() {
     let city = standard();
     std::fs::remove_file(city.file("a", "channels/wp1.csv")).unwrap();
     assert_eq!(city.decide("all", &["b/wp2"], &[]), "deferred");
-    assert_eq!(
-        city.decide("all", &["c/wp3"], &[]),
-        "certified positive_weak"
-    );
+    assert_eq!(city.decide("all", &["c/wp3"], &[]), "certified positive_weak");
 }
 
 #[test]
@@ -353,11 +234,7 @@ fn a_channel_with_another_header_is_missing() {
     for content in ["", "person\n", "seen_on,person\n", "person;seen_on\n"] {
         let city = standard();
         city.write("a", "channels/wp1.csv", content);
-        assert_eq!(
-            city.decide("all", &["b/wp2"], &[]),
-            "deferred",
-            "{content:?}"
-        );
+        assert_eq!(city.decide("all", &["b/wp2"], &[]), "deferred", "{content:?}");
     }
 }
 
@@ -374,11 +251,7 @@ fn a_channel_fails_with_more_than_a_tenth_and_a_hundred_bad_rows() {
         let mut rows = vec!["342199,2026-11-15".to_owned(); bad];
         rows.extend(vec![format!("{},2026-11-15", id(1)); good]);
         city.channel("a", "sp1", &rows);
-        assert_eq!(
-            city.decide("all", &[], &[]),
-            decided,
-            "{bad} bad, {good} good"
-        );
+        assert_eq!(city.decide("all", &[], &[]), decided, "{bad} bad, {good} good");
     }
 }
 
@@ -386,17 +259,7 @@ fn a_channel_fails_with_more_than_a_tenth_and_a_hundred_bad_rows() {
 fn a_bad_row_does_not_count_and_the_others_do() {
     let city = standard();
     city.channel("a", "wp1", &[format!("{},2026-11-31", id(1))]);
-    city.channel(
-        "b",
-        "wp2",
-        &[
-            format!("{}x,2026-11-15", id(1)),
-            format!("{},2026-11-15", id(1)),
-        ],
-    );
+    city.channel("b", "wp2", &[format!("{}x,2026-11-15", id(1)), format!("{},2026-11-15", id(1))]);
     assert_eq!(city.decide("all", &[], &[]), "unmatched no_trace");
-    assert_eq!(
-        city.decide("all", &["c/wp3"], &[]),
-        "certified positive_weak"
-    );
+    assert_eq!(city.decide("all", &["c/wp3"], &[]), "certified positive_weak");
 }

@@ -12,10 +12,7 @@ fn shipped() -> Catalogue {
 }
 
 fn of_department(catalogue: &Catalogue, department: &str) -> BTreeSet<String> {
-    let own = catalogue
-        .channels
-        .iter()
-        .filter(|c| c.department == department);
+    let own = catalogue.channels.iter().filter(|c| c.department == department);
     own.map(|c| c.id.clone()).collect()
 }
 
@@ -32,23 +29,10 @@ fn it_has_the_totals_of_the_city() {
         *classes.entry(channel.class).or_default() += 1;
     }
     assert_eq!(catalogue.departments.len(), 24);
-    assert_eq!(
-        catalogue
-            .departments
-            .iter()
-            .filter(|d| d.roster_owner)
-            .count(),
-        10
-    );
+    assert_eq!(catalogue.departments.iter().filter(|d| d.roster_owner).count(), 10);
     assert_eq!(catalogue.matters.len(), 24);
-    assert_eq!(
-        classes[&Class::StrongPositive] + classes[&Class::WeakPositive],
-        43
-    );
-    assert_eq!(
-        classes[&Class::StrongPositive] + classes[&Class::StrongNegative],
-        39
-    );
+    assert_eq!(classes[&Class::StrongPositive] + classes[&Class::WeakPositive], 43);
+    assert_eq!(classes[&Class::StrongPositive] + classes[&Class::StrongNegative], 39);
     assert_eq!(classes[&Class::StrongNegative], 4);
     assert_eq!(classes[&Class::WeakNegative], 1);
 }
@@ -56,15 +40,7 @@ fn it_has_the_totals_of_the_city() {
 #[test]
 fn its_matters_have_their_channels() {
     let catalogue = shipped();
-    let number = |id: &str| {
-        catalogue
-            .matters
-            .iter()
-            .find(|m| m.id == id)
-            .unwrap()
-            .channels
-            .len()
-    };
+    let number = |id: &str| catalogue.matters.iter().find(|m| m.id == id).unwrap().channels.len();
     assert_eq!(number("resident_pension"), 48);
     assert_eq!(number("old_age_allowance"), 47);
     assert_eq!(number("orphan_support"), 17);
@@ -73,32 +49,16 @@ fn its_matters_have_their_channels() {
 #[test]
 fn with_everybody_there_nothing_is_missing() {
     for matter in &shipped().matters {
-        assert_eq!(
-            missing_at(matter, &BTreeSet::new()),
-            BTreeSet::new(),
-            "{}",
-            matter.id
-        );
+        assert_eq!(missing_at(matter, &BTreeSet::new()), BTreeSet::new(), "{}", matter.id);
     }
 }
 
 #[test]
 fn without_justice_a_matter_of_civil_affairs_loses_the_whole_class() {
     let catalogue = shipped();
-    let strong_negatives = [
-        "household_deregistration",
-        "cremation",
-        "stop_declaration",
-        "imprisonment",
-    ];
-    assert_eq!(
-        missing_without(&catalogue, "minimum_living", "justice"),
-        strong_negatives.map(str::to_owned).into()
-    );
-    assert_eq!(
-        missing_without(&catalogue, "land_fertility_subsidy", "justice"),
-        ["imprisonment".to_owned()].into()
-    );
+    let strong_negatives = ["household_deregistration", "cremation", "stop_declaration", "imprisonment"];
+    assert_eq!(missing_without(&catalogue, "minimum_living", "justice"), strong_negatives.map(str::to_owned).into());
+    assert_eq!(missing_without(&catalogue, "land_fertility_subsidy", "justice"), ["imprisonment".to_owned()].into());
     assert_eq!(
         missing_without(&catalogue, "resident_pension", "grid_governance"),
         ["village_report".to_owned()].into()

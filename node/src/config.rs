@@ -1,0 +1,33 @@
+//! A node's configuration file.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use wugan_transport::home::MemberConfig;
+
+use crate::channel::BAD_PERCENT_MAX;
+
+/// `node.toml`. Unknown fields are refused; paths are relative to the file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Who this is, and where its keys and state lie.
+    pub member: MemberConfig,
+    /// Where the department's data lie.
+    pub node: NodeConfig,
+}
+
+/// The `[node]` table.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeConfig {
+    /// Folder with `channels/`, `roster.csv`, and what the node writes: `quarantine.csv`, `decisions/`.
+    pub department: PathBuf,
+    /// Share of bad rows, in percent, above which a channel fails.
+    #[serde(default = "bad_percent_max")]
+    pub bad_percent_max: u32,
+}
+
+fn bad_percent_max() -> u32 {
+    BAD_PERCENT_MAX
+}

@@ -1,0 +1,34 @@
+//! `wugan-node`: the program of a department.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+
+/// A department's node: keeps its records, answers private set intersection queries, receives decisions.
+#[derive(Parser)]
+#[command(version, after_help = "Example:\n  wugan-node run --config /etc/wugan/node.toml")]
+enum Cli {
+    /// Serve until SIGTERM.
+    #[command(after_help = "Example:\n  wugan-node run --config /etc/wugan/node.toml")]
+    Run {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Log as JSON objects, one a line.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let Cli::Run { config, json } = Cli::parse();
+    wugan_transport::logging(json);
+    let outcome = wugan_transport::harden_process().map_err(anyhow::Error::from);
+    match outcome.and_then(|()| Ok(wugan_node::service::run(&config)?)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
