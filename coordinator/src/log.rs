@@ -1,0 +1,193 @@
+//! The log as its writer sees it: the ledger, and what else follows from the entries. Restoring folds the same entries,
+//! so nothing here is persisted besides them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use wugan_protocol::{
+    engine::{Command, Fact},
+    envelope::{Body, Signer},
+    file::FileKey,
+    hexes::Digest,
+    ledger::{Admitted, Ledger, Logged, Round},
+    limits::{ENTRIES_BYTES_PER_MESSAGE_MAX, ENTRIES_PER_MESSAGE_MAX},
+    manifest::Federation,
+    member::RestoreError,
+    message::Message,
+    party::{MemberNumber, Party, Role},
+    reason::Reason,
+    statement::{Announcement, Receipt, Statement},
+};
+
+/// The log and what follows from it.
+pub(crate) struct Log {
+    ledger: Ledger,
+    signer: Arc<dyn Signer>,
+    /// Entries of this input, which are not durable yet.
+    fresh: Vec<Vec<u8>>,
+    /// Hash of the entry that announced each owner's bits in the last round.
+    bits: BTreeMap<MemberNumber, Digest>,
+    /// Entries that this coordinator refused.
+    refused: BTreeSet<Digest>,
+    /// Announcements of decisions, by round and owner, for which no receipt is logged.
+    decisions: BTreeMap<(Digest, MemberNumber), Vec<u8>>,
+    listed: Option<u64>,
+    ended: Option<u64>,
+}
+
+impl Log {
+    /// Restores it from its entries.
+    pub(crate) fn restore(
+        federation: Federation,
+        signer: Arc<dyn Signer>,
+        lines: &[Vec<u8>],
+    ) -> Result<Log, RestoreError> {
+        let ledger = Ledger::new(federation);
+        let (fresh, bits, refused) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
+        let decisions = BTreeMap::new();
+        let mut log = Log { ledger, signer, fresh, bits, refused, decisions, listed: None, ended: None };
+        for line in lines {
+            let index = log.ledger.entries();
+            let admitted = log.ledger.admit(line).map_err(|reason| RestoreError::Log { index, reason })?;
+            let logged = log.ledger.apply(admitted);
+            log.note(&logged);
+        }
+        Ok(log)
+    }
+
+    /// What the entries say.
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The federation.
+    pub(crate) fn federation(&self) -> &Federation {
+        self.ledger.federation()
+    }
+
+    /// Appends an entry that was admitted, whether or not it has an effect.
+    pub(crate) fn append(&mut self, admitted: Admitted) -> Logged {
+        let logged = self.ledger.apply(admitted);
+        self.fresh.push(logged.signed.bytes().to_vec());
+        self.note(&logged);
+        logged
+    }
+
+    /// Signs and appends an entry of the coordinator's own, unless it would have no effect.
+    ///
+    /// # Errors
+    /// The reason for which it would have none; nothing is appended then.
+    pub(crate) fn state(&mut self, statement: Statement, in_round: bool, now: u64) -> Result<(), Reason> {
+        let party = self.federation().coordinator();
+        let head = self.ledger.head(party, self.ledger.place(party), in_round, now);
+        let signed = Body { head, statement }.sign(self.signer.as_ref()).map_err(|_| Reason::Malformed)?;
+        let mut next = self.ledger.clone();
+        let logged = next.apply(next.admit(signed.bytes())?);
+        logged.verdict?;
+        self.ledger = next;
+        self.fresh.push(signed.bytes().to_vec());
+        self.note(&logged);
+        Ok(())
+    }
+
+    /// Whether entries wait for [`Log::flush`].
+    pub(crate) fn has_fresh(&self) -> bool {
+        !self.fresh.is_empty()
+    }
+
+    /// What makes this input's entries durable and then known to those who hold all entries before.
+    pub(crate) fn flush<J>(&mut self, followers: &[Party]) -> Vec<Command<J>> {
+        let lines = std::mem::take(&mut self.fresh);
+        let first = self.ledger.entries() - lines.len() as u64;
+        let facts = (first..).zip(&lines).map(|(index, line)| Fact::Log(index, line.clone())).collect();
+        let mut commands = vec![Command::Commit(facts)];
+        if !followers.is_empty() {
+            commands
+                .extend(messages(first, lines).into_iter().map(|message| Command::Send(followers.to_vec(), message)));
+        }
+        commands
+    }
+
+    /// The entry that announced an owner's bits in the last round.
+    pub(crate) fn bits_entry(&self, owner: MemberNumber) -> Option<Digest> {
+        self.bits.get(&owner).copied()
+    }
+
+    /// Whether this coordinator refused an owner's bits in the last round.
+    pub(crate) fn bits_refused(&self, owner: MemberNumber) -> bool {
+        self.bits.get(&owner).is_some_and(|entry| self.refused.contains(entry))
+    }
+
+    /// Announcements of decisions, by round and owner, whose receipt is not logged.
+    pub(crate) fn undelivered(&self) -> &BTreeMap<(Digest, MemberNumber), Vec<u8>> {
+        &self.decisions
+    }
+
+    /// When the last round's list was signed, by the matcher's clock.
+    pub(crate) fn listed(&self) -> Option<u64> {
+        self.listed
+    }
+
+    /// When the last round was closed or abandoned.
+    pub(crate) fn ended(&self) -> Option<u64> {
+        self.ended
+    }
+
+    fn note(&mut self, logged: &Logged) {
+        let body = logged.signed.body();
+        if let (Statement::Receipt(Receipt::Decisions {}), Some(party)) = (&body.statement, logged.party) {
+            // Also for a round before the last one, where the ledger gives it no effect.
+            let round = body.head.round.filter(|_| party.role == Role::Node);
+            round.map(|round| self.decisions.remove(&(round, party.member)));
+        }
+        if logged.verdict.is_err() {
+            return;
+        }
+        match &body.statement {
+            Statement::RoundManifest(_) => {
+                self.bits.clear();
+                (self.listed, self.ended) = (None, None);
+            }
+            Statement::Announcement(Announcement { file, .. }) => self.note_file(*file, logged),
+            Statement::List { .. } => self.listed = Some(body.head.time),
+            Statement::RoundClosed {} | Statement::RoundAbandoned { .. } => self.ended = Some(body.head.time),
+            Statement::Refusal { entry, .. } if body.head.role == Role::Coordinator => {
+                self.refused.insert(*entry);
+            }
+            _ => {}
+        }
+    }
+
+    fn note_file(&mut self, file: FileKey, logged: &Logged) {
+        match (file, self.ledger.round().map(Round::hash)) {
+            (FileKey::Bits { owner }, _) => {
+                self.bits.insert(owner, logged.signed.hash());
+            }
+            (FileKey::Decisions { owner }, Some(round)) => {
+                self.decisions.insert((round, owner), logged.signed.bytes().to_vec());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Consecutive entries in messages of bounded size.
+fn messages(mut first: u64, lines: Vec<Vec<u8>>) -> Vec<Message> {
+    let mut messages = Vec::new();
+    let (mut part, mut bytes) = (Vec::new(), 0);
+    for line in lines {
+        let full = part.len() == ENTRIES_PER_MESSAGE_MAX || bytes + line.len() > ENTRIES_BYTES_PER_MESSAGE_MAX;
+        if full && !part.is_empty() {
+            let lines: Vec<Vec<u8>> = std::mem::take(&mut part);
+            let next = first + lines.len() as u64;
+            messages.push(Message::Entries { first, lines });
+            (first, bytes) = (next, 0);
+        }
+        bytes += line.len();
+        part.push(line);
+    }
+    messages.push(Message::Entries { first, lines: part });
+    messages
+}

@@ -1,0 +1,60 @@
+//! Opening a month's round.
+
+use std::collections::BTreeSet;
+
+use wugan_protocol::{
+    ledger::{Ledger, Round, RoundTimes, SECONDS_PER_DAY},
+    month::Month,
+    party::MemberNumber,
+    reason::Reason,
+    statement::Statement,
+};
+
+use super::ids;
+use crate::{
+    admin::{Done, Refusal},
+    log::Log,
+};
+
+/// Opens a round: the manifest that follows from policy and log, signed and appended.
+///
+/// # Errors
+/// Why not; nothing is appended then.
+pub(crate) fn open(log: &mut Log, month: Month, times: RoundTimes, now: u64) -> Result<Done, Refusal> {
+    let RoundTimes { pools_close_from, enrolment_until, rows_until } = times;
+    let latest = now.saturating_add(ROUND_SECONDS_MAX);
+    if [pools_close_from, enrolment_until, rows_until].into_iter().any(|time| time > latest) {
+        return Err(explain(log.ledger(), Reason::ClockDiffers));
+    }
+    let manifest = log.ledger().round_manifest(month, times);
+    let manifest = manifest.map_err(|_| explain(log.ledger(), Reason::UnknownEpoch))?;
+    let stated = log.state(Statement::RoundManifest(manifest), false, now);
+    stated.map_err(|reason| explain(log.ledger(), reason))?;
+    Ok(Done::Opened { month, pools_close_from, enrolment_until, rows_until })
+}
+
+/// A round that takes longer than this is a mistake in a number.
+const ROUND_SECONDS_MAX: u64 = 92 * SECONDS_PER_DAY;
+
+/// Why the ledger refuses a manifest, with what to do about it.
+fn explain(ledger: &Ledger, reason: Reason) -> Refusal {
+    let counted = ledger.counted();
+    match (reason, ledger.open_round().map(Round::manifest), counted) {
+        (Reason::Repeated, Some(open), _) => Refusal::RoundOpen { month: open.month },
+        (Reason::UnknownEpoch, ..) => Refusal::KeysMissing { departments: keyless(ledger) },
+        (Reason::ClockDiffers, ..) => Refusal::Times { seconds_max: ROUND_SECONDS_MAX },
+        (Reason::MonthNotLater, _, Some(counted)) => Refusal::MonthNotLater { counted: counted.month },
+        (Reason::TooSoon, _, Some(counted)) => {
+            let days = ledger.federation().policy().days_between_rounds;
+            Refusal::TooSoon { from: counted.opened + days * SECONDS_PER_DAY, days }
+        }
+        (reason, ..) => Refusal::Rule { reason },
+    }
+}
+
+/// Sources whose key is not announced.
+fn keyless(ledger: &Ledger) -> Vec<String> {
+    let policy = ledger.federation().policy();
+    let sources: BTreeSet<MemberNumber> = policy.channels.iter().map(|channel| channel.source).collect();
+    ids(policy, sources.into_iter().filter(|source| ledger.epoch(*source).is_none()))
+}

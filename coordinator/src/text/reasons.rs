@@ -1,0 +1,45 @@
+//! The closed list of reasons in Chinese; the English texts are the protocol's own.
+
+use wugan_protocol::reason::Reason;
+
+pub(super) fn chinese(reason: Reason) -> &'static str {
+    match reason {
+        Reason::NotMember => "发送方不是该角色的成员",
+        Reason::BadSignature => "签名验证不通过",
+        Reason::OutOfSequence => "条目缺失、重复或前后不衔接",
+        Reason::NotAllowed => "该角色无权作此声明",
+        Reason::OtherFederation => "指向另一份联盟清单",
+        Reason::OtherRound => "指向的不是当前轮次，或没有进行中的轮次",
+        Reason::OtherPolicy => "策略、事项、渠道或类别与约定不一致",
+        Reason::MonthNotLater => "月份不晚于上一有效轮次",
+        Reason::TooSoon => "距上一有效轮次的间隔短于策略要求",
+        Reason::RoundReused => "轮次编号已用过",
+        Reason::KeyReused => "密钥曾公布过",
+        Reason::KeyProof => "密钥证明验证不通过",
+        Reason::UnknownEpoch => "指向未公布的密钥周期",
+        Reason::CloseTooEarly => "早于清单规定的关闭时间",
+        Reason::TooManyMissing => "缺席部门超过策略允许的数目，或有不得缺席的部门缺席",
+        Reason::ListDiffers => "名单与回执不一致",
+        Reason::BeforeItsTime => "先于其所依据的条目",
+        Reason::Repeated => "此前已有不同声明",
+        Reason::OverBudget => "超过该部门在本密钥周期的查询额度",
+        Reason::BadElement => "群元素格式错误、非规范或为单位元",
+        Reason::BatchDiffers => "元素与已签名批次不符",
+        Reason::NotAnnounced => "文件未公告，或由他人公告",
+        Reason::DigestDiffers => "内容与公告不符",
+        Reason::CountDiffers => "数量与公告不符",
+        Reason::NotSorted => "标签未排序或重复",
+        Reason::BadHandles => "句柄越界或重复",
+        Reason::BadRows => "行次序错误、过多，或次数与事项渠道数不符",
+        Reason::BadBits => "任何一行都不可能有的信号位",
+        Reason::Unreadable => "文件或数据表无法读取",
+        Reason::TooManyBadRows => "隔离的记录超过设定比例",
+        Reason::NoSpace => "磁盘空间不足",
+        Reason::Superseded => "协调方工作人员重新开启该月",
+        Reason::Malformed => "数据格式错误",
+        Reason::BadProof => "批次证明验证不通过",
+        Reason::TooManyRows => "事项行数超过联盟清单声明",
+        Reason::ClockDiffers => "时间不合理：早于其前提",
+        Reason::TooLate => "在关闭之后到达",
+    }
+}
