@@ -33,6 +33,9 @@ pub const POLICY_ITEMS_MAX: usize = 1_024;
 /// Rules of one ruleset: a decision is one byte, 255 says deferred.
 pub const RULES_MAX: usize = 255;
 
+/// Days of any term or window of a policy: a century, so that no sum of times overflows.
+pub const DAYS_MAX: usize = 36_525;
+
 /// A cap above this would make the table of lowest vectors large and the bits tell much.
 pub const CAP_MAX: u32 = 16;
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{Channel, Class, Decision, Department, Matter, Policy, Rule, outcome};
 use crate::{
     hexes::sha256,
-    limits::{CAP_MAX, MEMBERS_MAX, POLICY_ITEMS_MAX, RULES_MAX},
+    limits::{CAP_MAX, DAYS_MAX, MEMBERS_MAX, POLICY_ITEMS_MAX, RULES_MAX},
     party::MemberNumber,
 };
 
@@ -81,7 +81,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Policy, PolicyError> {
     bounded("departments", file.department.len(), MEMBERS_MAX - 1)?;
     bounded("channels", file.channel.len(), POLICY_ITEMS_MAX)?;
     bounded("matters", file.matter.len(), POLICY_ITEMS_MAX)?;
+    days(&file)?;
     unique(&file)?;
+    exposed(&file)?;
     let members: Names = (0..).zip(&file.department).map(|(number, d)| (d.id.as_str(), number)).collect();
     let channels = channels(&file, &members)?;
     let matters = matters(&file, &members, &channels)?;
@@ -112,12 +114,27 @@ fn bounded(what: &'static str, found: usize, limit: usize) -> Result<(), PolicyE
     if found > limit { Err(PolicyError::TooMany { what, limit }) } else { Ok(()) }
 }
 
+fn days(file: &File) -> Result<(), PolicyError> {
+    let terms = [file.policy.days_between_rounds, file.policy.retention_days];
+    let windows = file.channel.iter().map(|channel| u64::from(channel.window_days));
+    let longest = terms.into_iter().chain(windows).max().unwrap_or(0);
+    bounded("days in a term or window", usize::try_from(longest).unwrap_or(usize::MAX), DAYS_MAX)
+}
+
+fn exposed(file: &File) -> Result<(), PolicyError> {
+    let unknown = file.policy.exposed.iter().find(|id| !file.channel.iter().any(|channel| channel.id == **id));
+    unknown.map_or(Ok(()), |name| Err(PolicyError::Unknown { at: "exposed".into(), name: name.clone() }))
+}
+
 fn unique(file: &File) -> Result<(), PolicyError> {
     let ids = file.department.iter().map(|d| format!("department {}", d.id));
     let ids =
         ids.chain(file.channel.iter().flat_map(|c| [format!("channel {}", c.id), format!("channel {}", c.number)]));
     let ids = ids.chain(file.matter.iter().flat_map(|m| [format!("matter {}", m.id), format!("matter {}", m.number)]));
     let ids = ids.chain(file.ruleset.iter().map(|r| format!("ruleset {}", r.id)));
+    let rules =
+        |set: &RulesetToml| set.rules.iter().map(|r| format!("rule {} of {}", r.id, set.id)).collect::<Vec<_>>();
+    let ids = ids.chain(file.ruleset.iter().flat_map(rules));
     let mut seen = std::collections::BTreeSet::new();
     for id in ids {
         if !seen.insert(id.clone()) {

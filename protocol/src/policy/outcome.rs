@@ -137,6 +137,9 @@ impl MatterRound {
 
     /// Reads signal bits; `None` for bits that are not the unary form of a lowest vector.
     pub fn decode(&self, row: &[u8]) -> Option<Counts> {
+        if row.len() != self.row_bytes() {
+            return None;
+        }
         let mut counts = [0; 4];
         let mut first = 0;
         for (count, cap) in counts.iter_mut().zip(self.caps) {
