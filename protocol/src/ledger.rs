@@ -309,11 +309,11 @@ impl Ledger {
         if batch.answers.contains_key(&party.member) {
             return Err(Reason::Repeated);
         }
-        let charged = self.charged.entry((evaluation.owner, source)).or_default();
-        if *charged + evaluation.count > allowance {
+        let charged = self.charged.get(&(evaluation.owner, source)).copied().unwrap_or(0) + evaluation.count;
+        if charged > allowance {
             return Err(Reason::OverBudget);
         }
-        *charged += evaluation.count;
+        self.charged.insert((evaluation.owner, source), charged);
         batch.answers.insert(party.member, evaluation.answer);
         Ok(())
     }
@@ -322,13 +322,16 @@ impl Ledger {
         if self.open_round().is_some() {
             return Err(Reason::Repeated);
         }
+        if signed.body().head.round.is_some() {
+            return Err(Reason::OtherRound);
+        }
         let hash = sha256(&signed.body().canonical().map_err(|_| Reason::Malformed)?);
         let opened = signed.body().head.time;
         self.check_round(manifest, opened)?;
         if !self.used_rounds.insert(hash) {
             return Err(Reason::RoundReused);
         }
-        self.round = Some(Round::new(self.federation.policy().clone(), hash, manifest.clone(), opened));
+        self.round = Some(Round::new(self.federation.policy().clone(), signed.hash(), hash, manifest.clone(), opened));
         Ok(())
     }
 

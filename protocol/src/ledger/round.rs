@@ -20,6 +20,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Round {
     policy: Arc<Policy>,
+    entry: Digest,
     hash: Digest,
     manifest: RoundManifest,
     opened: u64,
@@ -42,9 +43,10 @@ enum End {
 }
 
 impl Round {
-    pub(super) fn new(policy: Arc<Policy>, hash: Digest, manifest: RoundManifest, opened: u64) -> Round {
+    pub(super) fn new(policy: Arc<Policy>, entry: Digest, hash: Digest, manifest: RoundManifest, opened: u64) -> Round {
         Round {
             policy,
+            entry,
             hash,
             manifest,
             opened,
@@ -58,6 +60,11 @@ impl Round {
             totals: BTreeMap::new(),
             end: None,
         }
+    }
+
+    /// Hash of the signed entry that opened it, by which a member refuses it.
+    pub fn entry(&self) -> Digest {
+        self.entry
     }
 
     /// Hash of the manifest's canonical body.
@@ -237,7 +244,11 @@ impl Round {
             Receipt::Rows { owner } => (Role::Aggregator, self.rows_closed, row_files(*owner)),
             Receipt::Decisions {} => (Role::Node, None, vec![FileKey::Decisions { owner: party.member }]),
         };
-        if party.role != role {
+        let of_owner = match receipt {
+            Receipt::Records { owner } | Receipt::Rows { owner } => self.is_owner(*owner),
+            Receipt::Pools { .. } | Receipt::Decisions {} => true,
+        };
+        if party.role != role || !of_owner {
             return Err(Reason::NotAllowed);
         }
         if closed.is_some() {

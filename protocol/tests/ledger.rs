@@ -1,0 +1,564 @@
+//! The ledger: whole rounds, and every entry that has no effect or is not admitted.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use common::{
+    AGGREGATOR, BUREAU, CLINIC, COORDINATOR, DATA, HOUSING, Key, Log, MATCHER, MATCHING, POLICE, START, announcement,
+    batch, digest, evaluation, key_epoch, node, secret, times, totals,
+};
+use wugan_protocol::{
+    envelope::{Body, Head, Signer},
+    file::FileKey,
+    hexes::Hex,
+    ledger::{Counted, Ledger, SECONDS_PER_DAY},
+    party::{Party, Role},
+    policy::Class,
+    reason::Reason,
+    statement::{Announcement, Evaluation, KeyEpoch, Receipt, RoundManifest, SourceEpoch, Statement},
+};
+
+/// A change of a statement that spoils it.
+type Bend<T> = fn(&mut T);
+
+fn receipt(receipt: Receipt) -> Statement {
+    Statement::Receipt(receipt)
+}
+
+fn round_manifest(log: &Log, month: &str, change: impl FnOnce(&mut RoundManifest)) -> Statement {
+    let Statement::RoundManifest(mut manifest) = log.manifest(month) else { unreachable!() };
+    change(&mut manifest);
+    Statement::RoundManifest(manifest)
+}
+
+#[test]
+fn a_whole_round_counts_and_closes_and_the_next_follows() {
+    let mut log = Log::listed();
+    let round = log.ledger.round().unwrap();
+    let month = "2026-11".parse().unwrap();
+    assert_eq!(log.ledger.counted(), Some(Counted { month, opened: START }));
+    assert_eq!(round.list().unwrap().len(), 8);
+    assert_eq!(round.record_channels(BUREAU).len(), 8);
+    assert_eq!(round.id(), round.hash().0[..16]);
+    log.finish();
+    let round = log.ledger.round().unwrap();
+    assert!(round.ended() && !round.abandoned() && log.ledger.open_round().is_none());
+    assert_eq!(round.present_owners(), [BUREAU, HOUSING]);
+
+    // Deliveries are acknowledged after the end, nothing else is.
+    log.say(node(BUREAU), receipt(Receipt::Decisions {})).unwrap();
+    assert_eq!(log.say(node(BUREAU), receipt(Receipt::Decisions {})), Err(Reason::Repeated));
+    assert_eq!(log.say(COORDINATOR, Statement::RoundClosed {}), Err(Reason::OtherRound));
+
+    log.now = START + 25 * SECONDS_PER_DAY;
+    log.open("2026-12").unwrap();
+    log.reach_list();
+    log.finish();
+    assert_eq!(log.ledger.counted().unwrap().month, "2026-12".parse().unwrap());
+}
+
+#[test]
+fn a_replayed_log_leads_to_the_same_state() {
+    let mut log = Log::listed();
+    log.finish();
+    let mut replayed = Log::new();
+    log.lines[1..].iter().for_each(|line| replayed.append(line.clone()).unwrap());
+    assert_eq!(format!("{:?}", replayed.ledger), format!("{:?}", log.ledger));
+}
+
+#[test]
+fn a_manifest_that_bends_the_round_has_no_effect() {
+    let bends: [(&str, Reason, Bend<RoundManifest>); 12] = [
+        ("policy", Reason::OtherPolicy, |m| m.policy = digest("other")),
+        ("a channel left out", Reason::OtherPolicy, |m| m.channels.truncate(7)),
+        ("a channel twice", Reason::OtherPolicy, |m| m.channels.push(m.channels[0].clone())),
+        ("channels in another order", Reason::OtherPolicy, |m| m.channels.swap(0, 1)),
+        ("a class", Reason::OtherPolicy, |m| m.channels[0].class = Class::WeakPositive),
+        ("a source", Reason::OtherPolicy, |m| m.channels[0].source = POLICE),
+        ("a key", Reason::OtherPolicy, |m| m.channels[0].key = digest("other")),
+        ("a matter left out", Reason::OtherPolicy, |m| m.matters.truncate(1)),
+        ("the matcher", Reason::OtherPolicy, |m| m.matcher = DATA),
+        ("the aggregator", Reason::OtherPolicy, |m| m.aggregator = CLINIC),
+        ("a close before the opening", Reason::ClockDiffers, |m| m.pools_close_from = START - 1),
+        ("rows before enrolment", Reason::ClockDiffers, |m| m.rows_until = m.enrolment_until - 1),
+    ];
+    for (what, reason, bend) in bends {
+        let mut log = Log::with_keys();
+        let manifest = round_manifest(&log, "2026-11", bend);
+        assert_eq!(log.say(COORDINATOR, manifest), Err(reason), "{what}");
+        assert!(log.ledger.round().is_none());
+        log.open("2026-11").unwrap();
+    }
+    // The document that defines a round names none.
+    let mut log = Log::with_keys();
+    let mut body = log.signed(COORDINATOR, log.manifest("2026-11"), false).body().clone();
+    body.head.round = Some(digest("a round"));
+    let line = body.sign(Key::of(COORDINATOR).as_ref()).unwrap().bytes().to_vec();
+    assert_eq!(log.append(line), Err(Reason::OtherRound));
+}
+
+#[test]
+fn a_round_needs_the_latest_key_of_every_source() {
+    let mut log = Log::new();
+    let Statement::RoundManifest(manifest) = Log::with_keys().manifest("2026-11") else { unreachable!() };
+    assert_eq!(log.ledger.round_manifest(manifest.month, times(START)).unwrap_err(), BUREAU);
+    assert_eq!(log.say(COORDINATOR, Statement::RoundManifest(manifest)), Err(Reason::UnknownEpoch));
+    let mut log = Log::with_keys();
+    let old = log.manifest("2026-11");
+    log.say(node(POLICE), log.key_epoch(POLICE, 2, 100)).unwrap();
+    assert_eq!(log.say(COORDINATOR, old), Err(Reason::OtherPolicy));
+    log.open("2026-11").unwrap();
+    assert_eq!(log.ledger.round().unwrap().manifest().channels[2].epoch, 2);
+}
+
+#[test]
+fn a_month_has_one_counted_round_later_than_the_last() {
+    let mut log = Log::opened();
+    assert_eq!(log.say(COORDINATOR, log.manifest("2026-12")), Err(Reason::Repeated), "one is open");
+    log.reach_list();
+    log.finish();
+    assert_eq!(log.open("2026-11"), Err(Reason::MonthNotLater));
+    assert_eq!(log.open("2026-10"), Err(Reason::MonthNotLater));
+    log.now = START + 25 * SECONDS_PER_DAY - 1;
+    assert_eq!(log.open("2026-12"), Err(Reason::TooSoon));
+    log.now += 1;
+    assert_eq!(log.open("2026-11"), Err(Reason::MonthNotLater));
+    // Missed months are no hindrance.
+    log.open("2027-03").unwrap();
+}
+
+#[test]
+fn a_round_abandoned_before_its_list_is_void_and_the_month_opens_anew() {
+    let mut log = Log::opened();
+    let first = log.ledger.round().unwrap().hash();
+    (1..=8).for_each(|channel| log.pools(channel));
+    log.say(COORDINATOR, Statement::RoundAbandoned { reason: Reason::Superseded }).unwrap();
+    assert!(log.ledger.round().unwrap().abandoned() && log.ledger.counted().is_none());
+    assert_eq!(log.say(node(BUREAU), receipt(Receipt::Decisions {})), Err(Reason::OtherRound));
+    log.now += 60;
+    log.open("2026-11").unwrap();
+    assert_ne!(log.ledger.round().unwrap().hash(), first, "a round id is never used again");
+    assert!(log.ledger.round().unwrap().receipted_channels().is_empty());
+
+    let mut log = Log::listed();
+    let late = Statement::RoundAbandoned { reason: Reason::Superseded };
+    assert_eq!(log.say(COORDINATOR, late), Err(Reason::TooLate));
+}
+
+#[test]
+fn an_entry_of_another_round_has_no_effect() {
+    let mut log = Log::opened();
+    let pool = announcement(FileKey::Pool { channel: 3, group: 0 });
+    let outside = log.signed(node(POLICE), pool.clone(), false).bytes().to_vec();
+    assert_eq!(log.append(outside), Err(Reason::OtherRound));
+    let mut body = log.signed(node(POLICE), pool.clone(), true).body().clone();
+    body.head.round = Some(digest("another round"));
+    let replayed = body.sign(Key::of(node(POLICE)).as_ref()).unwrap().bytes().to_vec();
+    assert_eq!(log.append(replayed), Err(Reason::OtherRound));
+    let mut none = Log::with_keys();
+    assert_eq!(none.say(node(POLICE), pool), Err(Reason::OtherRound));
+}
+
+#[test]
+fn only_the_maker_announces_a_file() {
+    let mut log = Log::listed();
+    let pool = FileKey::Pool { channel: 3, group: 0 };
+    let rows = FileKey::Rows { owner: BUREAU, class: Class::StrongPositive };
+    let wrong = [
+        (node(CLINIC), pool),
+        (MATCHING, pool),
+        (node(POLICE), FileKey::Pool { channel: 3, group: 2 }),
+        (node(POLICE), FileKey::Pool { channel: 99, group: 0 }),
+        (node(HOUSING), rows),
+        (AGGREGATOR, rows),
+        (node(HOUSING), FileKey::Records { owner: BUREAU, channel: 1 }),
+        (node(POLICE), FileKey::Records { owner: POLICE, channel: 1 }),
+        (node(POLICE), FileKey::Rows { owner: POLICE, class: Class::StrongPositive }),
+        (AGGREGATOR, FileKey::Bitmap { owner: BUREAU, class: Class::StrongPositive }),
+        (MATCHING, FileKey::Bitmap { owner: POLICE, class: Class::StrongPositive }),
+        (MATCHING, FileKey::Bits { owner: BUREAU }),
+        (AGGREGATOR, FileKey::Decisions { owner: BUREAU }),
+        (COORDINATOR, FileKey::Decisions { owner: 77 }),
+    ];
+    for (party, file) in wrong {
+        assert_eq!(log.announce(party, file), Err(Reason::NotAllowed), "{party:?} {file:?}");
+    }
+    assert_eq!(log.announce(node(POLICE), pool), Err(Reason::Repeated));
+    let exact = Announcement { file: rows, count: 257, digest: digest("rows") };
+    assert_eq!(log.say(node(BUREAU), Statement::Announcement(exact)), Err(Reason::CountDiffers));
+}
+
+#[test]
+fn pools_close_when_time_and_departments_allow() {
+    let mut log = Log::opened();
+    assert_eq!(log.say(COORDINATOR, Statement::PoolsClosed {}), Err(Reason::CloseTooEarly));
+    log.now += 9;
+    (1..=8).for_each(|channel| log.pools(channel));
+    assert_eq!(log.say(COORDINATOR, Statement::PoolsClosed {}), Err(Reason::CloseTooEarly));
+    log.now += 1;
+    log.say(COORDINATOR, Statement::PoolsClosed {}).unwrap();
+    assert_eq!(log.ledger.round().unwrap().pools_closed(), Some(log.now));
+    assert_eq!(log.say(COORDINATOR, Statement::PoolsClosed {}), Err(Reason::Repeated));
+
+    // One department may be missing here (two of its channels), but never the servers' own.
+    for (left_out, fine) in [(&[3, 5][..], true), (&[3, 4], false), (&[1], false), (&[2, 7], false), (&[8], true)] {
+        let mut log = Log::opened();
+        (1..=8).filter(|channel| !left_out.contains(channel)).for_each(|channel| log.pools(channel));
+        log.now += 10;
+        let expected = if fine { Ok(()) } else { Err(Reason::TooManyMissing) };
+        assert_eq!(log.say(COORDINATOR, Statement::PoolsClosed {}), expected, "{left_out:?}");
+    }
+}
+
+#[test]
+fn receipts_need_every_file_and_end_with_the_close() {
+    let mut log = Log::opened();
+    let pools = receipt(Receipt::Pools { channel: 3 });
+    log.announce(node(POLICE), FileKey::Pool { channel: 3, group: 1 }).unwrap();
+    assert_eq!(log.say(MATCHING, pools.clone()), Err(Reason::BeforeItsTime), "a group is missing");
+    assert_eq!(log.say(MATCHING, receipt(Receipt::Pools { channel: 99 })), Err(Reason::BeforeItsTime));
+    assert_eq!(log.say(AGGREGATOR, pools.clone()), Err(Reason::NotAllowed));
+    (1..=8).filter(|channel| *channel != 3).for_each(|channel| log.pools(channel));
+    log.now += 10;
+    log.say(COORDINATOR, Statement::PoolsClosed {}).unwrap();
+    log.announce(node(POLICE), FileKey::Pool { channel: 3, group: 0 }).unwrap();
+    assert_eq!(log.say(MATCHING, pools), Err(Reason::TooLate));
+    assert_eq!(log.say(MATCHING, receipt(Receipt::Pools { channel: 1 })), Err(Reason::TooLate));
+    assert!(!log.ledger.round().unwrap().receipted_channels().contains(&3));
+}
+
+#[test]
+fn the_list_is_exactly_the_receipted_channels() {
+    let mut log = Log::opened();
+    (1..=7).for_each(|channel| log.pools(channel));
+    log.now += 10;
+    let list = |channels: &[u16]| Statement::List { channels: channels.to_vec() };
+    assert_eq!(log.say(MATCHING, list(&[1, 2, 3, 4, 5, 6, 7])), Err(Reason::BeforeItsTime));
+    log.say(COORDINATOR, Statement::PoolsClosed {}).unwrap();
+    let differ: [&[u16]; 5] =
+        [&[1, 2, 3, 4, 5, 6], &[1, 2, 3, 4, 5, 6, 7, 8], &[2, 1, 3, 4, 5, 6, 7], &[1, 1, 2, 3, 4, 5, 6, 7], &[]];
+    for channels in differ {
+        assert_eq!(log.say(MATCHING, list(channels)), Err(Reason::ListDiffers), "{channels:?}");
+        assert!(log.ledger.counted().is_none(), "a round counts only with its list");
+    }
+    log.say(MATCHING, list(&[1, 2, 3, 4, 5, 6, 7])).unwrap();
+    assert_eq!(log.say(MATCHING, list(&[1, 2, 3, 4, 5, 6, 7])), Err(Reason::Repeated));
+    let round = log.ledger.round().unwrap();
+    assert!(!round.record_channels(BUREAU).contains(&8));
+    assert_eq!(log.announce(node(BUREAU), FileKey::Records { owner: BUREAU, channel: 8 }), Err(Reason::BeforeItsTime));
+}
+
+#[test]
+fn every_file_waits_for_what_it_depends_on() {
+    let owner = BUREAU;
+    let (records, rows) =
+        (FileKey::Records { owner, channel: 1 }, FileKey::Rows { owner, class: Class::StrongNegative });
+    let (bits, decisions) = (FileKey::Bits { owner }, FileKey::Decisions { owner });
+    let bitmap = FileKey::Bitmap { owner, class: Class::WeakNegative };
+    let waits = |log: &mut Log, party, file| assert_eq!(log.announce(party, file), Err(Reason::BeforeItsTime));
+    let mut log = Log::opened();
+    waits(&mut log, node(owner), records);
+    waits(&mut log, node(owner), rows);
+    log.reach_list();
+    assert_eq!(log.say(MATCHING, receipt(Receipt::Records { owner })), Err(Reason::BeforeItsTime));
+    assert_eq!(log.say(AGGREGATOR, receipt(Receipt::Rows { owner })), Err(Reason::BeforeItsTime));
+    log.rows(owner);
+    waits(&mut log, MATCHING, bitmap);
+    assert_eq!(log.say(AGGREGATOR, receipt(Receipt::Records { owner })), Err(Reason::NotAllowed));
+    assert_eq!(log.say(MATCHING, receipt(Receipt::Rows { owner })), Err(Reason::NotAllowed));
+    log.say(MATCHING, receipt(Receipt::Records { owner })).unwrap();
+    log.bitmaps(owner);
+    waits(&mut log, AGGREGATOR, bits);
+    log.say(AGGREGATOR, receipt(Receipt::Rows { owner })).unwrap();
+    waits(&mut log, COORDINATOR, decisions);
+    assert_eq!(log.say(COORDINATOR, totals(owner)), Err(Reason::BeforeItsTime));
+    log.announce(AGGREGATOR, bits).unwrap();
+    assert_eq!(log.say(node(owner), receipt(Receipt::Decisions {})), Err(Reason::BeforeItsTime));
+    log.announce(COORDINATOR, decisions).unwrap();
+    let Statement::Decisions(mut other) = totals(owner) else { unreachable!() };
+    other.digest = digest("other decisions");
+    assert_eq!(log.say(COORDINATOR, Statement::Decisions(other)), Err(Reason::DigestDiffers));
+    log.say(COORDINATOR, totals(owner)).unwrap();
+    assert_eq!(log.say(COORDINATOR, totals(owner)), Err(Reason::Repeated));
+    log.say(node(owner), receipt(Receipt::Decisions {})).unwrap();
+}
+
+#[test]
+fn bits_wait_for_the_bitmap_of_every_class() {
+    let mut log = Log::listed();
+    log.rows(BUREAU);
+    log.row_receipts(BUREAU);
+    for class in Class::ALL {
+        assert_eq!(log.announce(AGGREGATOR, FileKey::Bits { owner: BUREAU }), Err(Reason::BeforeItsTime));
+        log.announce(MATCHING, FileKey::Bitmap { owner: BUREAU, class }).unwrap();
+    }
+    log.announce(AGGREGATOR, FileKey::Bits { owner: BUREAU }).unwrap();
+}
+
+#[test]
+fn servers_have_no_receipts_for_members_without_rosters() {
+    let mut log = Log::listed();
+    for owner in [POLICE, MATCHER, 999] {
+        assert_eq!(log.say(MATCHING, receipt(Receipt::Records { owner })), Err(Reason::NotAllowed));
+        assert_eq!(log.say(AGGREGATOR, receipt(Receipt::Rows { owner })), Err(Reason::NotAllowed));
+    }
+}
+
+#[test]
+fn rows_close_without_those_who_announced_only_at_the_latest_time() {
+    let mut log = Log::opened();
+    assert_eq!(log.say(COORDINATOR, Statement::RowsClosed {}), Err(Reason::BeforeItsTime));
+    log.reach_list();
+    log.rows(BUREAU);
+    log.row_receipts(BUREAU);
+    let mut early = log.clone();
+    early.say(COORDINATOR, Statement::RowsClosed {}).expect("who has announced nothing may be left out");
+
+    log.announce(node(HOUSING), FileKey::Rows { owner: HOUSING, class: Class::WeakPositive }).unwrap();
+    assert_eq!(log.say(COORDINATOR, Statement::RowsClosed {}), Err(Reason::CloseTooEarly));
+    log.now = log.ledger.round().unwrap().manifest().rows_until;
+    log.say(COORDINATOR, Statement::RowsClosed {}).unwrap();
+    assert_eq!(log.say(COORDINATOR, Statement::RowsClosed {}), Err(Reason::Repeated));
+    assert_eq!(log.say(MATCHING, receipt(Receipt::Records { owner: HOUSING })), Err(Reason::TooLate));
+    assert_eq!(log.ledger.round().unwrap().present_owners(), [BUREAU]);
+    assert_eq!(log.say(COORDINATOR, Statement::RoundClosed {}), Err(Reason::BeforeItsTime), "not decided yet");
+    log.decide(BUREAU);
+    log.say(COORDINATOR, Statement::RoundClosed {}).unwrap();
+    assert!(log.ledger.round().unwrap().totals(HOUSING).is_none());
+}
+
+#[test]
+fn a_round_does_not_close_before_its_rows() {
+    let mut log = Log::listed();
+    assert_eq!(log.say(COORDINATOR, Statement::RoundClosed {}), Err(Reason::BeforeItsTime));
+}
+
+#[test]
+fn failures_are_about_ones_own_channels() {
+    let mut log = Log::opened();
+    let failure = |channel| Statement::Failure { channel, reason: Reason::Unreadable };
+    assert_eq!(log.say(node(POLICE), failure(Some(1))), Err(Reason::NotAllowed));
+    log.say(node(POLICE), failure(Some(3))).unwrap();
+    log.say(node(BUREAU), failure(None)).unwrap();
+    assert_eq!(log.ledger.round().unwrap().failures().len(), 2);
+}
+
+#[test]
+fn key_epochs_follow_each_other_and_no_key_serves_twice() {
+    let mut log = Log::new();
+    let epoch = |log: &Log, source, epoch, key| log.key_epoch(source, epoch, key);
+    assert_eq!(log.say(node(POLICE), epoch(&log, POLICE, 2, 1)), Err(Reason::OutOfSequence));
+    assert_eq!(log.say(node(POLICE), epoch(&log, POLICE, 0, 1)), Err(Reason::OutOfSequence));
+    log.say(node(POLICE), epoch(&log, POLICE, 1, 1)).unwrap();
+    assert_eq!(log.say(node(POLICE), epoch(&log, POLICE, 1, 2)), Err(Reason::OutOfSequence));
+    assert_eq!(log.say(node(POLICE), epoch(&log, POLICE, 3, 2)), Err(Reason::OutOfSequence));
+    assert_eq!(log.say(node(POLICE), epoch(&log, POLICE, 2, 1)), Err(Reason::KeyReused));
+    assert_eq!(log.say(node(CLINIC), epoch(&log, CLINIC, 1, 1)), Err(Reason::KeyReused));
+    log.say(node(POLICE), epoch(&log, POLICE, 2, 2)).unwrap();
+    assert_eq!(log.ledger.epoch(POLICE), Some(SourceEpoch { source: POLICE, epoch: 2 }));
+}
+
+#[test]
+fn a_key_needs_a_proof_for_its_source_epoch_and_federation() {
+    let mut log = Log::new();
+    let federation = log.ledger.federation().clone();
+    let good = key_epoch(&federation, POLICE, 1, &secret(1));
+    let mut bad = Vec::new();
+    bad.push((Reason::KeyProof, key_epoch(&federation, CLINIC, 1, &secret(1))));
+    let other_epoch = key_epoch(&federation, POLICE, 2, &secret(1));
+    bad.push((Reason::KeyProof, KeyEpoch { epoch: 1, ..other_epoch }));
+    let other_key = key_epoch(&federation, POLICE, 1, &secret(2)).proof;
+    bad.push((Reason::KeyProof, KeyEpoch { proof: other_key, ..good.clone() }));
+    let not_canonical = KeyEpoch { proof: Hex([0xff; 64]), ..good.clone() };
+    bad.push((Reason::KeyProof, not_canonical));
+    for key in [[0; 32], [0xff; 32]] {
+        bad.push((Reason::BadElement, KeyEpoch { key: Hex(key), ..good.clone() }));
+    }
+    for (reason, epoch) in bad {
+        assert_eq!(log.say(node(POLICE), Statement::KeyEpoch(epoch)), Err(reason));
+        assert!(log.ledger.epoch(POLICE).is_none());
+    }
+    log.say(node(POLICE), Statement::KeyEpoch(good)).unwrap();
+}
+
+const POLICE_FIRST: SourceEpoch = SourceEpoch { source: POLICE, epoch: 1 };
+
+#[test]
+fn batches_are_padded_numbered_and_name_announced_epochs() {
+    let mut log = Log::with_keys();
+    for count in [0, 1, 255, 257, 8_192 + 256] {
+        assert_eq!(log.say(node(BUREAU), batch(0, count, &[POLICE_FIRST])), Err(Reason::CountDiffers), "{count}");
+    }
+    let later = SourceEpoch { source: POLICE, epoch: 2 };
+    assert_eq!(log.say(node(BUREAU), batch(0, 256, &[POLICE_FIRST, later])), Err(Reason::UnknownEpoch));
+    assert_eq!(log.say(node(BUREAU), batch(1, 256, &[POLICE_FIRST])), Err(Reason::OutOfSequence));
+    assert_eq!(log.say(node(POLICE), batch(0, 256, &[POLICE_FIRST])), Err(Reason::NotAllowed), "owns no rosters");
+    log.say(node(BUREAU), batch(0, 8_192, &[POLICE_FIRST])).unwrap();
+    assert_eq!(log.say(node(BUREAU), batch(0, 256, &[POLICE_FIRST])), Err(Reason::OutOfSequence));
+    log.say(node(HOUSING), batch(0, 256, &[POLICE_FIRST])).unwrap();
+}
+
+#[test]
+fn evaluations_answer_a_logged_batch_once() {
+    let mut log = Log::with_keys();
+    log.say(node(BUREAU), batch(0, 256, &[POLICE_FIRST])).unwrap();
+    let good = evaluation(&log, BUREAU, 0, 1);
+    let bends: [(Reason, Bend<Evaluation>); 6] = [
+        (Reason::BeforeItsTime, |e| e.batch = 1),
+        (Reason::BeforeItsTime, |e| e.owner = HOUSING),
+        (Reason::BatchDiffers, |e| e.entry = digest("other")),
+        (Reason::BatchDiffers, |e| e.count = 512),
+        (Reason::UnknownEpoch, |e| e.epoch = 2),
+        (Reason::UnknownEpoch, |e| e.epoch = 0),
+    ];
+    for (reason, bend) in bends {
+        let mut bent = good.clone();
+        bend(&mut bent);
+        assert_eq!(log.say(node(POLICE), Statement::Evaluation(bent)), Err(reason));
+    }
+    let not_asked = Statement::Evaluation(good.clone());
+    assert_eq!(log.say(node(CLINIC), not_asked), Err(Reason::UnknownEpoch));
+    log.say(node(POLICE), Statement::Evaluation(good.clone())).unwrap();
+    assert_eq!(log.say(node(POLICE), Statement::Evaluation(good)), Err(Reason::Repeated));
+    assert_eq!(log.ledger.batch(BUREAU, 0).unwrap().answers[&POLICE], digest("answer"));
+}
+
+#[test]
+fn nobody_evaluates_beyond_the_allowance_of_owner_and_epoch() {
+    let mut log = Log::with_keys();
+    // 300 people, 2 months of 10 newcomers, each rounded up to 256, and 1,024: 2,048.
+    let allowance = log.ledger.federation().allowance(BUREAU);
+    assert_eq!(allowance, 512 + 2 * 256 + 1_024);
+    assert_eq!(log.ledger.federation().allowance(POLICE), 0);
+    log.say(node(BUREAU), batch(0, allowance + 256, &[POLICE_FIRST])).unwrap();
+    let whole = Statement::Evaluation(evaluation(&log, BUREAU, 0, 1));
+    assert_eq!(log.say(node(POLICE), whole), Err(Reason::OverBudget));
+    log.say(node(BUREAU), batch(1, allowance - 256, &[POLICE_FIRST])).unwrap();
+    log.say(node(BUREAU), batch(2, 512, &[POLICE_FIRST])).unwrap();
+    log.say(node(BUREAU), batch(3, 256, &[POLICE_FIRST])).unwrap();
+    log.say(node(POLICE), Statement::Evaluation(evaluation(&log, BUREAU, 1, 1))).unwrap();
+    let over = Statement::Evaluation(evaluation(&log, BUREAU, 2, 1));
+    assert_eq!(log.say(node(POLICE), over.clone()), Err(Reason::OverBudget));
+    log.say(node(POLICE), Statement::Evaluation(evaluation(&log, BUREAU, 3, 1))).expect("exactly the allowance");
+    assert_eq!(log.say(node(POLICE), over), Err(Reason::OverBudget));
+
+    // Another owner and another epoch have allowances of their own.
+    log.say(node(HOUSING), batch(0, 256, &[POLICE_FIRST])).unwrap();
+    log.say(node(POLICE), Statement::Evaluation(evaluation(&log, HOUSING, 0, 1))).unwrap();
+    log.say(node(POLICE), log.key_epoch(POLICE, 2, 100)).unwrap();
+    let second = SourceEpoch { source: POLICE, epoch: 2 };
+    log.say(node(BUREAU), batch(4, allowance, &[second])).unwrap();
+    log.say(node(POLICE), Statement::Evaluation(evaluation(&log, BUREAU, 4, 2))).unwrap();
+}
+
+/// What becomes of an entry of the police whose head was bent and signed again.
+fn admitted(bend: impl FnOnce(&mut Head), signer: Party) -> Option<Reason> {
+    let log = Log::opened();
+    let pool = announcement(FileKey::Pool { channel: 3, group: 0 });
+    let Body { mut head, statement } = log.signed(node(POLICE), pool, true).body().clone();
+    bend(&mut head);
+    let line = Body { head, statement }.sign(Key::of(signer).as_ref()).unwrap().bytes().to_vec();
+    log.ledger.admit(&line).err()
+}
+
+#[test]
+fn only_a_members_own_next_entry_is_admitted() {
+    let police = node(POLICE);
+    assert_eq!(admitted(|_| (), police), None);
+    assert_eq!(admitted(|_| (), node(CLINIC)), Some(Reason::BadSignature));
+    assert_eq!(admitted(|head| head.sender = "clinic".into(), police), Some(Reason::BadSignature));
+    assert_eq!(admitted(|head| head.sender = "nobody".into(), police), Some(Reason::NotMember));
+    assert_eq!(admitted(|head| head.role = Role::Matcher, police), Some(Reason::NotMember));
+    assert_eq!(admitted(|head| head.role = Role::Authority, police), Some(Reason::NotMember));
+    assert_eq!(admitted(|head| head.seq += 1, police), Some(Reason::OutOfSequence));
+    assert_eq!(admitted(|head| head.seq = 0, police), Some(Reason::OutOfSequence));
+    assert_eq!(admitted(|head| head.prev = None, police), Some(Reason::OutOfSequence));
+    assert_eq!(admitted(|head| head.prev = Some(digest("other")), police), Some(Reason::OutOfSequence));
+    assert_eq!(admitted(|head| head.federation = Some(digest("other")), police), Some(Reason::OtherFederation));
+    assert_eq!(admitted(|head| head.federation = None, police), Some(Reason::OtherFederation));
+}
+
+#[test]
+fn roles_state_only_what_is_theirs() {
+    let log = Log::opened();
+    let parties = [node(BUREAU), node(POLICE), COORDINATOR, AGGREGATOR, MATCHING];
+    let statements = [
+        (log.key_epoch(POLICE, 1, 9), Role::Node),
+        (log.manifest("2026-12"), Role::Coordinator),
+        (batch(0, 256, &[POLICE_FIRST]), Role::Node),
+        (Statement::PoolsClosed {}, Role::Coordinator),
+        (Statement::List { channels: vec![] }, Role::Matcher),
+        (Statement::RowsClosed {}, Role::Coordinator),
+        (totals(BUREAU), Role::Coordinator),
+        (Statement::RoundClosed {}, Role::Coordinator),
+        (Statement::RoundAbandoned { reason: Reason::Superseded }, Role::Coordinator),
+        (Statement::Failure { channel: None, reason: Reason::NoSpace }, Role::Node),
+        (Statement::FederationManifest(log.ledger.federation().manifest().clone()), Role::Authority),
+    ];
+    for (statement, role) in statements {
+        for party in parties {
+            let line = log.signed(party, statement.clone(), true).bytes().to_vec();
+            let expected = (party.role != role).then_some(Reason::NotAllowed);
+            assert_eq!(log.ledger.admit(&line).err(), expected, "{party:?} {}", statement.type_name());
+        }
+    }
+}
+
+#[test]
+fn the_log_begins_with_the_federation_manifest_and_holds_it_once() {
+    let log = Log::new();
+    let empty = Ledger::new(log.ledger.federation().clone());
+    let keys = Log::with_keys();
+    assert_eq!(empty.admit(&keys.lines[1]).err(), Some(Reason::OtherFederation));
+    assert!(empty.admit(&log.lines[0]).is_ok());
+    assert_eq!(log.ledger.admit(&log.lines[0]).err(), Some(Reason::NotMember));
+}
+
+/// Whether a line is admitted that stands for the police's next entry with another text, signed correctly.
+fn admit_text(change: impl FnOnce(String) -> String) -> Option<Reason> {
+    let log = Log::opened();
+    let failure = Statement::Failure { channel: Some(3), reason: Reason::Unreadable };
+    let body = log.signed(node(POLICE), failure, true).body().canonical().unwrap();
+    let body = change(String::from_utf8(body).unwrap());
+    let sig = hex::encode(Key::of(node(POLICE)).sign(format!("wugan/1/failure\n{body}").as_bytes()));
+    log.ledger.admit(format!(r#"{{"body":{body},"sig":"{sig}"}}"#).as_bytes()).err()
+}
+
+#[test]
+fn only_canonical_documents_of_the_known_shape_are_admitted() {
+    assert_eq!(admit_text(|text| text), None);
+    let replaced = |from: &'static str, to: &'static str| {
+        admit_text(|text| {
+            assert!(text.contains(from), "{text}");
+            text.replacen(from, to, 1)
+        })
+    };
+    let malformed = Some(Reason::Malformed);
+    assert_eq!(replaced(r#""channel":3"#, r#""channel": 3"#), malformed, "white space");
+    assert_eq!(replaced(r#""channel":3"#, r#""channel":3.0"#), malformed, "a float");
+    assert_eq!(replaced(r#""channel":3"#, r#""channel":3e0"#), malformed, "an exponent");
+    assert_eq!(replaced(r#""channel":3"#, r#""channel":65539"#), malformed, "out of range");
+    assert_eq!(replaced(r#""channel":3"#, r#""channel":-3"#), malformed, "negative");
+    assert_eq!(replaced(r#""channel":3"#, r#""channel":3,"channel":3"#), malformed, "a name twice");
+    assert_eq!(replaced(r#""channel":3"#, r#""channel":3,"comment":"x""#), malformed, "an unknown field");
+    assert_eq!(replaced(r#""channel":3,"#, ""), malformed, "a field left out");
+    assert_eq!(replaced(r#""reason":"unreadable""#, r#""reason":"because""#), malformed, "a word of no list");
+    assert_eq!(replaced("police", "\\u0070olice"), malformed, "an escape that is none of RFC 8785's");
+    assert_eq!(admit_text(|text| text.replacen(r#""time":"#, r#""time":9007199254740992,"#, 1)), malformed);
+    let time = |time: u64| {
+        admit_text(move |text| text.replacen(&format!(r#""time":{START}"#), &format!(r#""time":{time}"#), 1))
+    };
+    assert_eq!(time((1 << 53) - 1), None);
+    assert_eq!(time(1 << 53), malformed);
+    assert_eq!(time(u64::MAX), malformed);
+    let channels = |n: usize| Statement::List { channels: vec![65_535; n] };
+    let log = Log::opened();
+    let head = log.ledger.head(MATCHING, log.ledger.place(MATCHING), true, START);
+    assert!(
+        Body { head, statement: channels(11_000) }.sign(Key::of(MATCHING).as_ref()).is_err(),
+        "longer than an entry"
+    );
+    assert_eq!(log.ledger.admit(&vec![b' '; 70_000]).err(), malformed);
+    assert_eq!(log.ledger.admit(b"").err(), malformed);
+    assert_eq!(log.ledger.admit(&[0xff; 9]).err(), malformed);
+}
