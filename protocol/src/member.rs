@@ -7,11 +7,11 @@ use std::{
 };
 
 use crate::{
-    engine::{Command, Fact, Offer},
+    engine::{Command, Fact, Offer, Severity},
     envelope::{Body, Signed, Signer, Unverified},
     file::FileKey,
     hexes::{Digest, sha256},
-    ledger::{Ledger, Logged, Place, Round, SECONDS_PER_DAY},
+    ledger::{Counted, Ledger, Logged, Place, Round, SECONDS_PER_DAY},
     manifest::Federation,
     message::Message,
     party::{Party, Role},
@@ -28,7 +28,7 @@ pub struct Member {
     outbox: BTreeMap<u64, Vec<u8>>,
     /// Where the next own entry stands.
     place: Place,
-    /// Rounds that this member does not act on.
+    /// Entries that this member refused: it does not act on a round that one of them opened.
     refused: BTreeSet<Digest>,
     /// Announcements of its own, by round and file.
     announced: BTreeMap<(Digest, FileKey), Vec<u8>>,
@@ -52,6 +52,9 @@ pub enum RestoreError {
     /// Own entries that are not in sequence.
     #[error("the stored entries of this member are not in sequence; the state folder is damaged or mixed with another")]
     Own,
+    /// The log has entries of this member that are not among the stored ones.
+    #[error("{SET_BACK}")]
+    SetBack,
 }
 
 impl Member {
@@ -75,8 +78,14 @@ impl Member {
             let admitted = member.ledger.admit(line).map_err(|reason| RestoreError::Log { index, reason })?;
             member.ledger.apply(admitted);
         }
-        own.iter().try_for_each(|line| member.restore_own(line))?;
-        Ok(member)
+        // Each own entry holds the hash of the one before: if one place agrees, all before it do.
+        let shown = member.ledger.place(party);
+        let mut agrees = shown == member.place;
+        for line in own {
+            member.restore_own(line)?;
+            agrees |= shown == member.place;
+        }
+        if agrees { Ok(member) } else { Err(RestoreError::SetBack) }
     }
 
     fn restore_own(&mut self, line: &[u8]) -> Result<(), RestoreError> {
@@ -107,7 +116,7 @@ impl Member {
 
     /// The open round, unless this member refused it.
     pub fn round(&self) -> Option<&Round> {
-        self.ledger.open_round().filter(|round| !self.refused.contains(&round.hash()))
+        self.ledger.open_round().filter(|round| !self.refused.contains(&round.entry()))
     }
 
     /// Whether the coordinator is connected.
@@ -147,25 +156,23 @@ impl Member {
         }
         let (mut logged, mut facts, mut commands) = (Vec::new(), Vec::new(), Vec::new());
         for line in lines.into_iter().skip(known) {
-            match self.ledger.admit(&line) {
-                Ok(admitted) => {
-                    facts.push(Fact::Log(self.ledger.entries(), line));
-                    logged.push(self.ledger.apply(admitted));
-                }
+            let admitted = match self.ledger.admit(&line) {
+                Ok(admitted) => admitted,
                 Err(reason) => {
                     commands.push(self.blame(reason));
                     break;
                 }
+            };
+            let counted = self.ledger.counted();
+            facts.push(Fact::Log(self.ledger.entries(), line));
+            let entry = self.ledger.apply(admitted);
+            if !self.own_entry(&entry) {
+                return (Vec::new(), vec![Command::Commit(facts), Command::Stop(SET_BACK.to_owned())]);
             }
+            commands.extend(self.judge(&entry, counted, now));
+            logged.push(entry);
         }
-        if !facts.is_empty() {
-            commands.insert(0, Command::Commit(facts));
-        }
-        for entry in &logged {
-            commands.extend(self.own_entry(entry));
-            commands.extend(self.judge(entry, now));
-        }
-        (logged, commands)
+        (logged, in_one_commit(facts, commands))
     }
 
     /// States an entry: signed, persisted, submitted.
@@ -200,6 +207,9 @@ impl Member {
     fn remember(&mut self, signed: &Signed) {
         let body = signed.body();
         let seq = body.head.seq;
+        if let Statement::Refusal { entry, .. } = &body.statement {
+            self.refused.insert(*entry);
+        }
         if let (Statement::Announcement(announcement), Some(round)) = (&body.statement, body.head.round) {
             self.announced.insert((round, announcement.file), signed.bytes().to_vec());
         }
@@ -209,45 +219,34 @@ impl Member {
         self.place = Place { seq: seq + 1, prev: Some(signed.hash()) };
     }
 
-    /// An entry of its own in the log leaves the outbox. One that this member never made means that its state was
-    /// set back to an older copy: going on would sign two histories.
-    fn own_entry<J>(&mut self, logged: &Logged) -> Option<Command<J>> {
+    /// An entry of its own in the log leaves the outbox. False for one that this member never made: its state was set
+    /// back to an older copy, and going on would sign two histories.
+    fn own_entry(&mut self, logged: &Logged) -> bool {
         if logged.party != Some(self.party) {
-            return None;
+            return true;
         }
-        let seq = logged.signed.body().head.seq;
-        let mine = self.outbox.remove(&seq);
-        (mine.as_deref() != Some(logged.signed.bytes())).then(|| {
-            Command::Stop(
-                "the log holds an entry of this member that its own state does not: the state folder was restored \
-                 from an older copy, or the identity key is in use elsewhere; put the latest state back"
-                    .to_owned(),
-            )
-        })
+        let mine = self.outbox.remove(&logged.signed.body().head.seq);
+        mine.as_deref() == Some(logged.signed.bytes())
     }
 
-    /// Refuses, in the log, what the servers must not state.
-    fn judge<J>(&mut self, logged: &Logged, now: u64) -> Vec<Command<J>> {
+    /// Refuses, in the log, what the servers must not state. `counted` is the last counted round before the entry.
+    fn judge<J>(&mut self, logged: &Logged, counted: Option<Counted>, now: u64) -> Vec<Command<J>> {
         let server = logged.party.filter(|party| party.role != Role::Node && *party != self.party);
-        let reason = logged.verdict.err().or_else(|| self.too_soon(logged, now));
+        let reason = logged.verdict.err().or_else(|| self.too_soon(logged, counted?, now));
         let (Some(party), Some(reason)) = (server, reason) else { return Vec::new() };
         if reason == Reason::TooLate {
             return Vec::new();
         }
-        if logged.verdict.is_ok() {
-            self.refused.extend(self.ledger.open_round().map(Round::hash));
-        }
         let who = self.federation().party_name(party);
         let text = format!("refused {} of {who}: {reason}", logged.signed.body().statement.type_name());
-        let mut commands = vec![Command::Tell(crate::engine::Severity::Warn, text)];
+        let mut commands = vec![Command::Tell(Severity::Warn, text)];
         let entry = logged.signed.hash();
         commands.extend(self.state(Statement::Refusal { entry, reason }, false, now));
         commands
     }
 
     /// A round sooner after the last counted one than the policy allows, by this member's own clock.
-    fn too_soon(&self, logged: &Logged, now: u64) -> Option<Reason> {
-        let counted = self.ledger.counted()?;
+    fn too_soon(&self, logged: &Logged, counted: Counted, now: u64) -> Option<Reason> {
         let seconds = self.federation().policy().days_between_rounds * SECONDS_PER_DAY;
         let round = matches!(logged.signed.body().statement, Statement::RoundManifest(_));
         (round && now < counted.opened + seconds).then_some(Reason::TooSoon)
@@ -281,3 +280,19 @@ pub fn announced_file(federation: &Federation, offer: &Offer) -> Result<(Digest,
         _ => Err(Reason::NotAnnounced),
     }
 }
+
+/// All facts in one commit before everything else: a refusal is as durable as the entry that it refuses.
+fn in_one_commit<J>(mut facts: Vec<Fact>, commands: Vec<Command<J>>) -> Vec<Command<J>> {
+    let mut rest = Vec::new();
+    for command in commands {
+        match command {
+            Command::Commit(more) => facts.extend(more),
+            other => rest.push(other),
+        }
+    }
+    let commit = (!facts.is_empty()).then_some(Command::Commit(facts));
+    commit.into_iter().chain(rest).collect()
+}
+
+const SET_BACK: &str = "the log holds an entry of this member that its own state does not: the state folder was restored \
+                        from an older copy, or the identity key is in use elsewhere; put the latest state back";

@@ -1,0 +1,459 @@
+//! A member that follows the log: catching up, crashes at any commit, the outbox, refusals.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use common::{BUREAU, COORDINATOR, HOUSING, Key, Log, MATCHING, POLICE, START, announcement, digest, federation, node};
+use wugan_protocol::{
+    engine::{Command, Fact, Offer},
+    envelope::{Body, Unverified},
+    file::FileKey,
+    hexes::Digest,
+    ledger::{Logged, SECONDS_PER_DAY},
+    member::{Member, RestoreError},
+    message::Message,
+    party::Party,
+    reason::Reason,
+    statement::{Receipt, Statement},
+};
+
+/// What a member persisted.
+#[derive(Clone, Default)]
+struct Disk {
+    log: Vec<Vec<u8>>,
+    own: Vec<Vec<u8>>,
+}
+
+impl Disk {
+    fn commit(&mut self, commands: &[Command<()>]) {
+        for command in commands {
+            let Command::Commit(facts) = command else { continue };
+            for fact in facts {
+                let (place, line, kept) = match fact {
+                    Fact::Log(index, line) => (index, line, &mut self.log),
+                    Fact::Own(seq, line) => (seq, line, &mut self.own),
+                    other => panic!("{other:?}"),
+                };
+                assert_eq!(*place, kept.len() as u64, "facts are consecutive");
+                kept.push(line.clone());
+            }
+        }
+    }
+
+    fn try_restore(&self, party: Party) -> Result<Member, RestoreError> {
+        Member::restore(federation(), party, Key::of(party), &self.log, &self.own)
+    }
+
+    fn restore(&self, party: Party) -> Member {
+        self.try_restore(party).unwrap()
+    }
+}
+
+/// A member and its disk.
+struct Node {
+    member: Member,
+    disk: Disk,
+}
+
+impl Node {
+    fn new(party: Party) -> Node {
+        let disk = Disk::default();
+        Node { member: disk.restore(party), disk }
+    }
+
+    fn entries(&mut self, first: usize, lines: &[Vec<u8>], now: u64) -> (Vec<Logged>, Vec<Command<()>>) {
+        let (logged, commands) = self.member.entries(first as u64, lines.to_vec(), now);
+        self.disk.commit(&commands);
+        (logged, commands)
+    }
+
+    fn state(&mut self, statement: Statement, now: u64) -> Vec<u8> {
+        let commands = self.member.state::<()>(statement, true, now);
+        self.disk.commit(&commands);
+        let mut lines = submitted(&commands);
+        assert!(matches!(commands[0], Command::Commit(_)), "persisted before it is sent");
+        lines.pop().unwrap()
+    }
+
+    fn crash(&mut self) {
+        self.member = self.disk.restore(self.member.party());
+    }
+}
+
+fn submitted(commands: &[Command<()>]) -> Vec<Vec<u8>> {
+    let line = |command: &Command<()>| match command {
+        Command::Send(to, Message::Submit { line }) => {
+            assert_eq!(to, &[COORDINATOR]);
+            Some(line.clone())
+        }
+        _ => None,
+    };
+    commands.iter().filter_map(line).collect()
+}
+
+fn statement(line: &[u8]) -> Statement {
+    let party = node(POLICE);
+    let key = wugan_protocol::envelope::Signer::public_key(Key::of(party).as_ref());
+    Unverified::read(line).unwrap().verify(&key).unwrap().body().statement.clone()
+}
+
+fn refusals(commands: &[Command<()>]) -> Vec<(Digest, Reason)> {
+    let refusal = |line: Vec<u8>| match statement(&line) {
+        Statement::Refusal { entry, reason } => Some((entry, reason)),
+        _ => None,
+    };
+    submitted(commands).into_iter().filter_map(refusal).collect()
+}
+
+fn stops(commands: &[Command<()>]) -> bool {
+    commands.iter().any(|command| matches!(command, Command::Stop(_)))
+}
+
+fn whole_round() -> Log {
+    let mut log = Log::listed();
+    log.finish();
+    log
+}
+
+#[test]
+fn a_member_catches_up_from_any_index_in_any_portions() {
+    let log = whole_round();
+    let clinic = node(common::CLINIC);
+    let housekeeping = |node: &Node| (node.disk.log.clone(), format!("{:?}", node.member.ledger()));
+    let own: Vec<Vec<u8>> = log.lines.iter().filter(|line| claims(line, clinic)).cloned().collect();
+    for portion in [1, 2, 7, log.lines.len()] {
+        let mut node = Node::new(clinic);
+        own.iter().for_each(|line| remember_own(&mut node, line));
+        for (i, lines) in log.lines.chunks(portion).enumerate() {
+            let (logged, commands) = node.entries(i * portion, lines, log.now);
+            assert_eq!(logged.len(), lines.len());
+            assert!(!stops(&commands) && refusals_of(&commands) == 0);
+        }
+        assert_eq!(housekeeping(&node), (log.lines.clone(), format!("{:?}", log.ledger)));
+    }
+}
+
+fn refusals_of(commands: &[Command<()>]) -> usize {
+    submitted(commands).len()
+}
+
+fn claims(line: &[u8], party: Party) -> bool {
+    Unverified::read(line).unwrap().claimed() == (federation().policy().member_id(party.member), party.role)
+}
+
+/// The member made this entry itself, at some time before.
+fn remember_own(node: &mut Node, line: &[u8]) {
+    node.disk.own.push(line.to_vec());
+    node.crash();
+}
+
+#[test]
+fn repeated_and_overlapping_entries_change_nothing() {
+    let log = Log::new();
+    let (mut node, all) = (Node::new(node(POLICE)), Log::with_keys());
+    let mut lines = log.lines.clone();
+    lines.extend(all.lines.iter().filter(|line| claims(line, common::node(BUREAU))).cloned());
+    node.entries(0, &lines, START);
+    let before = format!("{:?}", node.member.ledger());
+    for first in 0..2 {
+        let (logged, commands) = node.entries(first, &lines[first..], START);
+        assert!(logged.is_empty() && commands.is_empty());
+    }
+    let (logged, commands) = node.entries(0, &[], START);
+    assert!(logged.is_empty() && commands.is_empty());
+    assert_eq!(format!("{:?}", node.member.ledger()), before);
+    // Half of it is new.
+    let mut next = Log { ledger: node.member.ledger().clone(), lines, now: START };
+    next.say(common::node(HOUSING), next.key_epoch(HOUSING, 1, HOUSING)).unwrap();
+    let (logged, _) = node.entries(1, &next.lines[1..], START);
+    assert_eq!(logged.len(), 1);
+    assert_eq!(node.disk.log, next.lines);
+}
+
+#[test]
+fn a_gap_or_an_entry_that_cannot_follow_cuts_the_connection() {
+    let log = Log::with_keys();
+    let mut node = Node::new(node(MATCHING.member - 1));
+    let blamed = |commands: &[Command<()>], reason| matches!(commands.last(), Some(Command::Disconnect(COORDINATOR, why)) if *why == reason);
+    let (logged, commands) = node.entries(1, &log.lines[1..], START);
+    assert!(logged.is_empty() && commands.len() == 1 && blamed(&commands, Reason::OutOfSequence));
+    let (_, commands) = node.entries(0, &log.lines[1..], START);
+    assert!(blamed(&commands, Reason::OtherFederation));
+    // What came before the bad entry is kept.
+    let mut lines = log.lines[..3].to_vec();
+    lines.push(b"{}".to_vec());
+    let (logged, commands) = node.entries(0, &lines, START);
+    assert!(logged.len() == 3 && matches!(commands[0], Command::Commit(_)) && blamed(&commands, Reason::Malformed));
+    assert_eq!(node.disk.log, log.lines[..3]);
+    node.crash();
+    assert_eq!(node.member.ledger().entries(), 3);
+}
+
+#[test]
+fn the_outbox_is_sent_again_until_the_log_shows_it() {
+    let mut log = Log::opened();
+    let party = node(POLICE);
+    let mut node = restored_at(&log, party);
+    let pools = [0, 1].map(|group| announcement(FileKey::Pool { channel: 3, group }));
+    let lines = pools.map(|pool| node.state(pool, START + 1));
+    let expected = |node: &mut Node, left: &[Vec<u8>]| {
+        let commands = node.member.up::<()>();
+        assert!(
+            matches!(&commands[0], Command::Send(_, Message::Follow { entries }) if *entries == node.disk.log.len() as u64)
+        );
+        assert_eq!(submitted(&commands), left);
+        assert!(node.member.connected());
+        node.member.down();
+        assert!(!node.member.connected());
+    };
+    expected(&mut node, &lines);
+    node.crash();
+    expected(&mut node, &lines);
+    log.append(lines[0].clone()).unwrap();
+    let known = node.disk.log.len();
+    node.entries(known, &log.lines[known..], START + 2);
+    expected(&mut node, &lines[1..]);
+    node.crash();
+    expected(&mut node, &lines[1..]);
+    let file = FileKey::Pool { channel: 3, group: 1 };
+    let round = log.ledger.round().unwrap().hash();
+    assert_eq!(node.member.announced(round, file), Some(&lines[1]));
+    assert!(node.member.is_own_announcement(wugan_protocol::hexes::sha256(&lines[1])));
+    assert!(!node.member.is_own_announcement(digest("other")));
+    assert_eq!(node.member.announced(digest("other"), file), None);
+    log.append(lines[1].clone()).unwrap();
+    node.entries(known + 1, &log.lines[known + 1..], START + 2);
+    expected(&mut node, &[]);
+}
+
+/// A member that holds all of a log and its own entries in it.
+fn restored_at(log: &Log, party: Party) -> Node {
+    let own = log.lines[1..].iter().filter(|line| claims(line, party)).cloned().collect();
+    let disk = Disk { log: log.lines.clone(), own };
+    Node { member: disk.restore(party), disk }
+}
+
+#[test]
+fn a_crash_at_any_commit_loses_nothing_and_repeats_nothing() {
+    // The police state their key and pools; the log is delivered entry by entry; after each commit the power fails.
+    let party = node(POLICE);
+    let mut log = Log::new();
+    let mut police = Node::new(party);
+    let mut made: Vec<Vec<u8>> = Vec::new();
+    let deliver = |log: &Log, police: &mut Node| {
+        while police.disk.log.len() < log.lines.len() {
+            let next = police.disk.log.len();
+            let (_, commands) = police.entries(next, &log.lines[next..=next], log.now);
+            assert!(!stops(&commands));
+            police.crash();
+            assert_eq!(police.member.ledger().entries(), next as u64 + 1);
+        }
+    };
+    deliver(&log, &mut police);
+    made.push(police.state(log.key_epoch(POLICE, 1, POLICE), START));
+    police.crash();
+    // The key is resubmitted after the restart, in the same bytes.
+    assert_eq!(submitted(&police.member.up()), made);
+    log.append(made[0].clone()).unwrap();
+    for source in (BUREAU..common::MATCHER).filter(|source| *source != POLICE) {
+        log.say(node(source), log.key_epoch(source, 1, source)).unwrap();
+    }
+    log.open("2026-11").unwrap();
+    deliver(&log, &mut police);
+    for group in 0..2 {
+        made.push(police.state(announcement(FileKey::Pool { channel: 3, group }), START + 1));
+        police.crash();
+    }
+    assert_eq!(submitted(&police.member.up()), made[1..]);
+    for line in &made[1..] {
+        log.append(line.clone()).unwrap();
+    }
+    log.say(MATCHING, Statement::Receipt(Receipt::Pools { channel: 3 })).unwrap();
+    deliver(&log, &mut police);
+    assert!(submitted(&police.member.up()).is_empty());
+    assert_eq!(police.disk.own, made);
+    assert_eq!(format!("{:?}", police.member.ledger()), format!("{:?}", log.ledger));
+}
+
+#[test]
+fn a_member_set_back_to_an_older_copy_stops_and_stays_stopped() {
+    let mut log = Log::opened();
+    let party = node(POLICE);
+    let mut police = restored_at(&log, party);
+    let older = police.disk.clone();
+    let made = police.state(announcement(FileKey::Pool { channel: 3, group: 0 }), START);
+    log.append(made).unwrap();
+    log.say(MATCHING, Statement::Receipt(Receipt::Pools { channel: 9 })).unwrap_err();
+
+    let mut set_back = Node { member: older.restore(party), disk: older };
+    let known = set_back.disk.log.len();
+    let (logged, commands) = set_back.entries(known, &log.lines[known..], START);
+    assert!(stops(&commands) && logged.is_empty());
+    assert!(submitted(&commands).is_empty(), "nothing is signed any more");
+    let Err(error) = set_back.disk.try_restore(party) else { panic!("it would sign a second history") };
+    assert!(matches!(error, RestoreError::SetBack));
+    assert!(error.to_string().contains("put the latest state back"));
+    // With its latest entries it goes on.
+    set_back.disk.own = police.disk.own.clone();
+    set_back.disk.restore(party);
+}
+
+#[test]
+fn a_member_that_made_another_entry_in_the_same_place_stops() {
+    let mut log = Log::opened();
+    let party = node(POLICE);
+    let mut police = restored_at(&log, party);
+    let known = police.disk.log.len();
+    police.state(announcement(FileKey::Pool { channel: 3, group: 0 }), START);
+    log.announce(party, FileKey::Pool { channel: 3, group: 1 }).unwrap();
+    let (_, commands) = police.entries(known, &log.lines[known..], START);
+    assert!(stops(&commands));
+    assert!(matches!(police.disk.try_restore(party), Err(RestoreError::SetBack)));
+}
+
+#[test]
+fn stored_state_of_somebody_else_or_out_of_order_is_refused() {
+    let log = Log::opened();
+    let police = restored_at(&log, node(POLICE));
+    let mut disk = police.disk.clone();
+    assert!(matches!(disk.try_restore(node(HOUSING)), Err(RestoreError::Own)));
+    disk.own.push(disk.own[0].clone());
+    assert!(matches!(disk.try_restore(node(POLICE)), Err(RestoreError::Own)));
+    disk.own = vec![b"{}".to_vec()];
+    assert!(matches!(disk.try_restore(node(POLICE)), Err(RestoreError::Own)));
+    let mut disk = police.disk.clone();
+    disk.log.remove(3);
+    let error = disk.try_restore(node(BUREAU)).err().unwrap();
+    assert!(matches!(error, RestoreError::Log { .. } | RestoreError::Own), "{error}");
+    let mut disk = police.disk;
+    disk.log[0] = b"{}".to_vec();
+    let error = disk.try_restore(node(POLICE)).err().unwrap();
+    assert!(matches!(error, RestoreError::Log { index: 0, reason: Reason::OtherFederation }));
+}
+
+/// A coordinator's close before its time, in the log.
+fn with_early_close() -> (Log, Digest) {
+    let mut log = Log::opened();
+    assert_eq!(log.say(COORDINATOR, Statement::PoolsClosed {}), Err(Reason::CloseTooEarly));
+    let entry = wugan_protocol::hexes::sha256(log.lines.last().unwrap());
+    (log, entry)
+}
+
+#[test]
+fn a_bad_statement_of_a_server_is_refused_once() {
+    let (mut log, entry) = with_early_close();
+    let before = Log { lines: log.lines[..log.lines.len() - 1].to_vec(), ..Log::opened() };
+    let mut police = restored_at(&before, node(POLICE));
+    let known = police.disk.log.len();
+    let (_, commands) = police.entries(known, &log.lines[known..], START);
+    assert_eq!(refusals(&commands), [(entry, Reason::CloseTooEarly)]);
+    assert!(
+        commands.iter().any(|command| matches!(command, Command::Tell(_, text) if text.contains("bureau/coordinator")))
+    );
+    assert!(police.member.round().is_some(), "the round itself goes on");
+
+    // Entry and refusal are one commit: whatever happens, both are there or neither.
+    let commits = commands.iter().filter(|command| matches!(command, Command::Commit(_))).count();
+    assert_eq!(commits, 1);
+    assert!(matches!(&commands[0], Command::Commit(facts) if facts.len() == 2));
+    police.crash();
+    assert_eq!(refusals(&police.member.up()), [(entry, Reason::CloseTooEarly)], "sent again, not made again");
+    let (_, again) = police.entries(known, &log.lines[known..], START);
+    assert!(again.is_empty());
+
+    // Once the log shows it, it is neither sent nor made again.
+    log.append(submitted(&police.member.up()).remove(0)).unwrap();
+    let known = police.disk.log.len();
+    let (_, commands) = police.entries(known, &log.lines[known..], START);
+    assert!(submitted(&commands).is_empty());
+    police.crash();
+    assert!(submitted(&police.member.up()).is_empty());
+}
+
+#[test]
+fn late_statements_and_those_of_nodes_are_not_refused() {
+    let mut log = Log::opened();
+    (1..=7).for_each(|channel| log.pools(channel));
+    log.now += 10;
+    log.say(COORDINATOR, Statement::PoolsClosed {}).unwrap();
+    let police = restored_at(&log, node(POLICE));
+    let known = log.lines.len();
+    assert_eq!(log.say(MATCHING, Statement::Receipt(Receipt::Pools { channel: 1 })), Err(Reason::TooLate));
+    assert_eq!(log.say(node(HOUSING), log.key_epoch(HOUSING, 1, 77)), Err(Reason::OutOfSequence));
+    let mut police = police;
+    let (logged, commands) = police.entries(known, &log.lines[known..], log.now);
+    assert!(logged.iter().all(|entry| entry.verdict.is_err()));
+    assert!(submitted(&commands).is_empty());
+}
+
+/// A log with a counted round and the next one, opened 25 days later.
+fn two_rounds() -> Log {
+    let mut log = whole_round();
+    log.now = START + 25 * SECONDS_PER_DAY;
+    log.open("2026-12").unwrap();
+    log
+}
+
+#[test]
+fn a_round_too_soon_by_the_members_own_clock_is_refused_for_good() {
+    let log = two_rounds();
+    let before = Log { lines: log.lines[..log.lines.len() - 1].to_vec(), ..log.clone() };
+    let mut police = restored_at(&before, node(POLICE));
+    let known = police.disk.log.len();
+    let early = log.now - 1;
+    let (_, commands) = police.entries(known, &log.lines[known..], early);
+    let entry = log.ledger.round().unwrap().entry();
+    assert_eq!(refusals(&commands), [(entry, Reason::TooSoon)]);
+    assert!(police.member.round().is_none() && police.member.ledger().open_round().is_some());
+    police.crash();
+    assert!(police.member.round().is_none(), "the refusal outlives a restart");
+    let (_, commands) = police.entries(known, &log.lines[known..], log.now + 1_000);
+    assert!(commands.is_empty() && police.member.round().is_none());
+
+    let mut punctual = restored_at(&before, node(POLICE));
+    let (_, commands) = punctual.entries(known, &log.lines[known..], log.now);
+    assert!(submitted(&commands).is_empty() && punctual.member.round().is_some());
+}
+
+#[test]
+fn rounds_are_judged_by_what_the_log_said_before_them() {
+    // One portion holds a manifest and the list that counts its round: it is not too soon after itself.
+    let log = whole_round();
+    let opened = Log::with_keys();
+    let mut police = restored_at(&opened, node(POLICE));
+    let known = police.disk.log.len();
+    for line in &log.lines[known..] {
+        if claims(line, node(POLICE)) {
+            remember_own(&mut police, line);
+        }
+    }
+    let (logged, commands) = police.entries(known, &log.lines[known..], log.now);
+    assert_eq!(logged.len(), log.lines.len() - known);
+    assert!(submitted(&commands).is_empty(), "{:?}", refusals(&commands));
+}
+
+#[test]
+fn an_offer_needs_the_senders_own_announcement_of_these_bytes() {
+    let log = Log::opened();
+    let member = restored_at(&log, MATCHING).member;
+    let file = FileKey::Pool { channel: 3, group: 0 };
+    let signed = log.signed(node(POLICE), announcement(file), true);
+    let good = Offer { ticket: 1, from: node(POLICE), line: signed.bytes().to_vec(), digest: digest(&file.name()) };
+    let (round, announced) = member.announced_file(&good).unwrap();
+    assert_eq!((round, announced.file, announced.count), (log.ledger.round().unwrap().hash(), file, 256));
+    let refused = |offer: Offer| member.announced_file(&offer).unwrap_err();
+    assert_eq!(refused(Offer { digest: digest("other"), ..good.clone() }), Reason::DigestDiffers);
+    assert_eq!(refused(Offer { from: node(HOUSING), ..good.clone() }), Reason::NotAnnounced);
+    assert_eq!(refused(Offer { from: node(99), ..good.clone() }), Reason::NotMember);
+    assert_eq!(refused(Offer { line: b"{}".to_vec(), ..good.clone() }), Reason::Malformed);
+    let receipt = log.signed(node(POLICE), Statement::Receipt(Receipt::Decisions {}), true);
+    assert_eq!(refused(Offer { line: receipt.bytes().to_vec(), ..good.clone() }), Reason::NotAnnounced);
+    let outside = log.signed(node(POLICE), announcement(file), false);
+    assert_eq!(refused(Offer { line: outside.bytes().to_vec(), ..good.clone() }), Reason::OtherRound);
+    let by_another = signed.body().clone().sign(Key::of(node(HOUSING)).as_ref()).unwrap();
+    assert_eq!(refused(Offer { line: by_another.bytes().to_vec(), ..good.clone() }), Reason::BadSignature);
+    let Body { mut head, statement } = signed.body().clone();
+    head.federation = Some(digest("other"));
+    let elsewhere = Body { head, statement }.sign(Key::of(node(POLICE)).as_ref()).unwrap();
+    assert_eq!(refused(Offer { line: elsewhere.bytes().to_vec(), ..good }), Reason::OtherFederation);
+}
