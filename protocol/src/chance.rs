@@ -116,6 +116,7 @@ const BLOCK_BYTES: usize = 4_096;
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::policy::Class;
 
     #[test]
     fn keystream_is_rfc_8439() {
@@ -133,6 +134,73 @@ mod tests {
         let words: Vec<u64> = Words::new(&[7; 32]).take(1_000).collect();
         let first = (0..1_000).min_by_key(|i| words[*i]).unwrap();
         assert_eq!(places[first], 0);
+    }
+
+    /// Bytes 00 01 … 1f.
+    const SEED: [u8; 32] = {
+        let mut seed = [0; 32];
+        let mut i = 0;
+        while i < 32 {
+            seed[i] = i as u8;
+            i += 1;
+        }
+        seed
+    };
+
+    #[test]
+    fn permutation_vectors() {
+        // By another program, which shares no code with this one. Two keystream blocks; 125 of them.
+        assert_eq!(permutation(&SEED, 12), [7, 3, 10, 8, 9, 6, 2, 0, 11, 1, 4, 5]);
+        let bytes: Vec<u8> = permutation(&SEED, 1_000).into_iter().flat_map(u32::to_le_bytes).collect();
+        let digest = crate::hexes::sha256(&bytes).to_string();
+        assert_eq!(digest, "c9456864c9a5a68309ff128715db96c6e8acfda096133c51f3388ea75a28b482");
+        assert!(permutation(&SEED, 0).is_empty());
+        assert_eq!(permutation(&SEED, 1), [0]);
+    }
+
+    #[test]
+    fn derivation_vectors() {
+        // By another program: HMAC-SHA256 of RFC 5869, seed 00..1f, round hash 80..9f.
+        let round = SEED.map(|byte| byte + 0x80);
+        let owner = 4;
+        let vectors = [
+            (
+                Purpose::Salt(FileKey::Pool { channel: 7, group: 1 }),
+                "4a7d4fcec5b3458625a86deef2d3e5bc21b4d32f44dfb8d9d63f3d9940445ccc",
+            ),
+            (
+                Purpose::Salt(FileKey::Records { owner, channel: 7 }),
+                "987dea058fa2c6f139bbf9886691e697601414ec87b6e523a8c5b09efbb86e61",
+            ),
+            (
+                Purpose::Salt(FileKey::Rows { owner, class: Class::WeakPositive }),
+                "4f32ab0069ada89630f0d1358cc51e8efce2299933a2afb87707e444ee86d3aa",
+            ),
+            (
+                Purpose::Salt(FileKey::Bitmap { owner, class: Class::StrongNegative }),
+                "a790df876b8f837a27b0926a5f0370c384b132fd2d9c16160592e25f9c10f9e0",
+            ),
+            (
+                Purpose::Salt(FileKey::Bits { owner }),
+                "aa6a977ca58ea90a3d74e6814c42e7c020f6a3bc9542d86dc3b0af9a3ee1ab7e",
+            ),
+            (
+                Purpose::Salt(FileKey::Decisions { owner }),
+                "950f3bef8fb1f0db865f859d79de406677791a4fb598895d57aee68923ca9c79",
+            ),
+            (
+                Purpose::RowOrder { owner, matter: 7 },
+                "7472d41b148214d6598baee47e80c2e5adc6fe9d2272f7cca271a015ead76f49",
+            ),
+            (Purpose::Handles { owner, class: 2 }, "cacaae46d413bdde91d447c0a391311062644f6a75ca5e683cf59b241bfd071c"),
+            (
+                Purpose::PoolPadding(FileKey::Pool { channel: 7, group: 1 }),
+                "421b33eb241ecf41c7bc9b13e215f7e12b371b65dc69f909fb658ef3dfaa15f1",
+            ),
+        ];
+        for (purpose, key) in vectors {
+            assert_eq!(hex::encode(RoundSeed::new(SEED).derive(&round, purpose)), key, "{purpose:?}");
+        }
     }
 
     #[test]
