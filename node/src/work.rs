@@ -252,8 +252,8 @@ pub struct Places<'a> {
 }
 
 impl NodeWorker {
-    /// A worker for this member.
-    pub fn new(policy: Arc<Policy>, member: MemberNumber, places: Places<'_>, keys: PartyKeys) -> NodeWorker {
+    /// A worker for this member, which takes the OPRF keys out of `keys`.
+    pub fn new(policy: Arc<Policy>, member: MemberNumber, places: Places<'_>, keys: &mut PartyKeys) -> NodeWorker {
         let vault = |kind| Vault::new(places.state, kind, &keys.storage);
         let cache = Cache::new(vault("cache"));
         NodeWorker {
@@ -264,7 +264,7 @@ impl NodeWorker {
             rounds: Rounds::new(places.state.join("rounds")),
             department: places.department.to_owned(),
             bad_percent_max: places.bad_percent_max,
-            epochs: keys.epochs,
+            epochs: std::mem::take(&mut keys.epochs),
             policy,
             member,
             cache,

@@ -1,10 +1,12 @@
 //! What every party's program opens first: its configuration, keys, federation and state.
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
 };
 
+use ring::rand::{SecureRandom, SystemRandom};
 use serde::Deserialize;
 use wugan_keys::{
     PartyKeys,
@@ -40,6 +42,26 @@ pub struct MemberConfig {
     /// A member in service refuses a policy that allows several rounds a day, as demonstrations need it.
     #[serde(default = "in_service")]
     pub service: bool,
+}
+
+/// The `[server]` table of coordinator, matcher and aggregator.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerConfig {
+    /// UDP address to listen on, like `[::]:4433`, or `stdin`: the socket that the service manager hands over as
+    /// standard input.
+    pub listen: String,
+}
+
+/// What a party finds of itself at start.
+#[derive(Clone, Debug, Default)]
+pub struct Stored {
+    /// Its copy of the log, in order.
+    pub log: Vec<Vec<u8>>,
+    /// Its own entries, in order.
+    pub own: Vec<Vec<u8>>,
+    /// Its facts, by name.
+    pub facts: BTreeMap<String, Vec<u8>>,
 }
 
 /// A party's keys, federation and state, opened and checked against each other.
@@ -101,6 +123,9 @@ pub enum HomeError {
     /// The state database.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// A query of the state database.
+    #[error("state database: {0}")]
+    Query(#[from] rusqlite::Error),
     /// The state folder.
     #[error("state folder {path}: {error}")]
     State {
@@ -149,11 +174,31 @@ impl Home {
         Ok(Home { party, federation, keys, state, journal })
     }
 
+    /// What the journal holds.
+    ///
+    /// # Errors
+    /// [`HomeError::Journal`].
+    pub fn stored(&self) -> Result<Stored, HomeError> {
+        let facts = self.journal.facts()?;
+        Ok(Stored { log: self.journal.log()?, own: self.journal.own()?, facts: facts.into_iter().collect() })
+    }
+
     /// The TLS identity of this party.
     pub fn tls(&self) -> TlsIdentity {
         let (certificate, key) = self.keys.identity.tls();
         TlsIdentity::new(certificate, key)
     }
+}
+
+/// 32 bytes of the system's randomness.
+///
+/// # Panics
+/// When the system gives none: nothing could go on safely.
+#[expect(clippy::expect_used, reason = "a system without randomness cannot run a party")]
+pub fn fresh() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    SystemRandom::new().fill(&mut bytes).expect("the system gives randomness");
+    bytes
 }
 
 fn in_service() -> bool {
