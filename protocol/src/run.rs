@@ -69,11 +69,15 @@ pub enum RunError {
     Refused(Reason),
 }
 
-/// Reads a file's header and then its items of `N` bytes, exactly as many as the header says.
+/// Reads a file's header and then its items of `N` bytes, exactly as many as the header says, a block at a time.
 pub struct Items<R: Read, const N: usize> {
     input: R,
     header: Header,
+    /// Items beyond the block.
     left: u64,
+    /// Whole items, of which those from `at` on are not yet given out.
+    block: Vec<u8>,
+    at: usize,
 }
 
 impl<R: Read, const N: usize> Items<R, N> {
@@ -84,7 +88,7 @@ impl<R: Read, const N: usize> Items<R, N> {
     pub fn open(mut input: R, matters: usize) -> Result<Self, RunError> {
         let header = read_header(&mut input, matters)?;
         let left = header.count;
-        Ok(Items { input, header, left })
+        Ok(Items { input, header, left, block: Vec::new(), at: 0 })
     }
 
     /// The header.
@@ -97,21 +101,35 @@ impl<R: Read, const N: usize> Items<R, N> {
     /// # Errors
     /// A file that is shorter or longer than its header says.
     #[expect(clippy::should_implement_trait, reason = "a Result<Option> is what callers want")]
+    #[inline]
     pub fn next(&mut self) -> Result<Option<[u8; N]>, RunError> {
-        let mut item = [0; N];
-        if self.left == 0 {
-            return end_of(&mut self.input).map(|()| None);
+        if self.at == self.block.len() && !self.next_block()? {
+            return Ok(None);
         }
-        fill(&mut self.input, &mut item)?;
-        self.left -= 1;
-        Ok(Some(item))
+        let item = self.block[self.at..].first_chunk().copied();
+        self.at += N;
+        Ok(item)
+    }
+
+    /// Reads the next block; whether there is one.
+    #[cold]
+    fn next_block(&mut self) -> Result<bool, RunError> {
+        let items = self.left.min((BLOCK_BYTES / N) as u64);
+        self.block.resize(items as usize * N, 0);
+        self.at = 0;
+        if items == 0 {
+            return end_of(&mut self.input).map(|()| false);
+        }
+        fill(&mut self.input, &mut self.block)?;
+        self.left -= items;
+        Ok(true)
     }
 }
 
 /// Tags of a pool, which must ascend strictly.
 pub struct Pool<R: Read> {
     items: Items<R, TAG_BYTES>,
-    last: Option<Tag>,
+    ascent: Ascent,
 }
 
 impl<R: Read> Pool<R> {
@@ -120,7 +138,7 @@ impl<R: Read> Pool<R> {
     /// # Errors
     /// See [`Items::open`].
     pub fn open(input: R) -> Result<Self, RunError> {
-        Ok(Pool { items: Items::open(input, 0)?, last: None })
+        Ok(Pool { items: Items::open(input, 0)?, ascent: Ascent::default() })
     }
 
     /// Tags in all.
@@ -133,20 +151,18 @@ impl<R: Read> Pool<R> {
     /// # Errors
     /// [`Reason::NotSorted`] for a tag that does not follow the one before.
     #[expect(clippy::should_implement_trait, reason = "a Result<Option> is what callers want")]
+    #[inline]
     pub fn next(&mut self) -> Result<Option<Tag>, RunError> {
-        let tag = self.items.next()?;
-        if tag.is_some() && self.last >= tag {
-            return Err(RunError::Refused(Reason::NotSorted));
-        }
-        self.last = tag.or(self.last);
-        Ok(tag)
+        let Some(tag) = self.items.next()? else { return Ok(None) };
+        self.ascent.step(&tag)?;
+        Ok(Some(tag))
     }
 }
 
 /// Records of one channel: tags, which must ascend strictly, each with its handle.
 pub struct Records<R: Read> {
     items: Items<R, RECORD_BYTES>,
-    last: Option<Tag>,
+    ascent: Ascent,
 }
 
 impl<R: Read> Records<R> {
@@ -155,7 +171,7 @@ impl<R: Read> Records<R> {
     /// # Errors
     /// See [`Items::open`].
     pub fn open(input: R) -> Result<Self, RunError> {
-        Ok(Records { items: Items::open(input, 0)?, last: None })
+        Ok(Records { items: Items::open(input, 0)?, ascent: Ascent::default() })
     }
 
     /// Records in all.
@@ -168,16 +184,41 @@ impl<R: Read> Records<R> {
     /// # Errors
     /// [`Reason::NotSorted`] for a tag that does not follow the one before.
     #[expect(clippy::should_implement_trait, reason = "a Result<Option> is what callers want")]
+    #[inline]
     pub fn next(&mut self) -> Result<Option<(Tag, u32)>, RunError> {
         let Some(item) = self.items.next()? else { return Ok(None) };
         let (mut tag, mut handle) = ([0; TAG_BYTES], [0; 4]);
         tag.copy_from_slice(&item[..TAG_BYTES]);
         handle.copy_from_slice(&item[TAG_BYTES..]);
-        if self.last.is_some_and(|last| last >= tag) {
+        self.ascent.step(&tag)?;
+        Ok(Some((tag, u32::from_le_bytes(handle))))
+    }
+}
+
+/// A number that orders tags as their bytes do: comparing integers costs a fraction of comparing byte strings.
+#[inline]
+pub fn order(tag: &Tag) -> u128 {
+    let mut bytes = [0; 16];
+    bytes[16 - TAG_BYTES..].copy_from_slice(tag);
+    u128::from_be_bytes(bytes)
+}
+
+/// Checks that tags ascend strictly.
+#[derive(Default)]
+struct Ascent {
+    /// The least number that the next tag may have.
+    floor: u128,
+}
+
+impl Ascent {
+    #[inline]
+    fn step(&mut self, tag: &Tag) -> Result<(), RunError> {
+        let number = order(tag);
+        if number < self.floor {
             return Err(RunError::Refused(Reason::NotSorted));
         }
-        self.last = Some(tag);
-        Ok(Some((tag, u32::from_le_bytes(handle))))
+        self.floor = number + 1;
+        Ok(())
     }
 }
 
@@ -288,3 +329,9 @@ pub fn end_of<R: Read>(input: &mut R) -> Result<(), RunError> {
         }
     }
 }
+
+/// Bytes of the block that `Items` reads at once: fewer calls, and still well within the L2 cache.
+const BLOCK_BYTES: usize = 128 << 10;
+
+#[cfg(test)]
+mod tests;
