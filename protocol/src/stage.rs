@@ -151,6 +151,11 @@ impl Stage {
         out.extend(self.member.state(statement, true, now));
     }
 
+    /// Announces a file that was made in the open round.
+    pub fn announce<J>(&mut self, file: FileKey, count: u64, digest: Digest, now: u64, out: &mut Vec<Command<J>>) {
+        out.extend(self.member.announce(file, count, digest, now));
+    }
+
     /// Whether this party announced such a file in the open round, logged or not.
     pub fn has_announced(&self, file: FileKey) -> bool {
         self.member.round().is_some_and(|round| self.member.announced(round.hash(), file).is_some())

@@ -11,7 +11,7 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 pub use harness::{Event, Harness, Journal, Program};
 
 use crate::{
-    envelope::{Body, Signed, Signer},
+    envelope::{Body, Signed, Signer, Unverified},
     file::{FileKey, Header},
     hexes::{Digest, Hex},
     ledger::{Ledger, RoundTimes},
@@ -71,6 +71,16 @@ impl World {
     /// A party's identity.
     pub fn signer(&self, party: Party) -> Arc<dyn Signer> {
         Arc::new(TestSigner::of(party))
+    }
+
+    /// What members stated in the log, in order.
+    pub fn statements(&self) -> Vec<Statement> {
+        let read = |line: &Vec<u8>| Unverified::read(line).unwrap();
+        let entries = self.lines.iter().skip(1).map(read).map(|entry| {
+            let party = self.federation.party(entry.claimed().0, entry.claimed().1).unwrap();
+            entry.verify(&self.federation.key(party).unwrap()).unwrap().body().statement.clone()
+        });
+        entries.collect()
     }
 
     /// Appends a line to the log; whether it had an effect.

@@ -35,7 +35,7 @@ fn pool(bytes: &[u8]) -> Result<Vec<Tag>, RunError> {
     std::iter::from_fn(|| pool.next().transpose()).collect()
 }
 
-fn records(bytes: &[u8]) -> Result<Vec<(Tag, u32)>, RunError> {
+fn records(bytes: &[u8]) -> Result<Vec<[u8; RECORD_BYTES]>, RunError> {
     let mut records = Records::open(bytes)?;
     std::iter::from_fn(|| records.next().transpose()).collect()
 }
@@ -96,7 +96,8 @@ fn records_vector() {
     let [_, b, c] = three();
     let body = [record(b, 258), record(c, 1)];
     assert_written(&header(2, &[]), body.as_flattened(), RECORDS, digest);
-    assert_eq!(records(&vector(RECORDS)).unwrap(), [(b, 258), (c, 1)]);
+    assert_eq!(records(&vector(RECORDS)).unwrap(), body);
+    assert_eq!(body.each_ref().map(handle), [258, 1]);
     assert_exact(RECORDS, records);
 }
 
@@ -125,11 +126,15 @@ fn rows_vector() {
 fn bitmap_vector() {
     let digest = "9fd99c01f35ba05f795103a2042bcf1be4094b589e66a555aa1b04845e34c17b";
     let mut bitmap = Bitmap::new(11);
-    assert_eq!([0, 3, 10, 3, 11].map(|bit| bitmap.set(bit)), [Some(true), Some(true), Some(true), Some(false), None]);
+    assert_eq!(
+        [0, 3, 10, 3, 11].map(|bit| bitmap.set(bit, true)),
+        [Some(true), Some(true), Some(true), Some(false), None]
+    );
     assert_written(&header(11, &[]), bitmap.bytes(), BITMAP, digest);
     let read = Bitmap::read(vector(BITMAP).as_slice()).unwrap();
     assert_eq!((0..13).filter(|bit| read.get(*bit)).collect::<Vec<_>>(), [0, 3, 10]);
     assert!(read == bitmap && !read.full());
+    assert_eq!((bitmap.set(1, false), bitmap.set(3, false), bitmap.get(1)), (Some(true), Some(false), false));
     assert_exact(BITMAP, |bytes| Bitmap::read(bytes));
 }
 
@@ -143,9 +148,9 @@ fn bitmap_with_spare_bits() {
 fn full_bitmaps() {
     for count in [0, 1, 7, 8, 9, 64] {
         let mut bitmap = Bitmap::new(count);
-        (0..count as u32).for_each(|bit| assert!(bitmap.set(bit).unwrap()));
+        (0..count as u32).for_each(|bit| assert!(bitmap.set(bit, true).unwrap()));
         assert!(bitmap.full(), "{count}");
-        assert_eq!(bitmap.set(count as u32), None);
+        assert_eq!(bitmap.set(count as u32, true), None);
     }
 }
 
@@ -178,9 +183,19 @@ fn items_cross_blocks() {
 }
 
 #[test]
+fn order_is_checked_across_blocks() {
+    let count = BLOCK_BYTES / TAG_BYTES + 2;
+    let mut tags: Vec<Tag> = (0..count as u128).map(|i| std::array::from_fn(|b| (i >> (88 - 8 * b)) as u8)).collect();
+    let bytes = |tags: &[Tag]| [header(count as u64, &[]).encode(), tags.as_flattened().to_vec()].concat();
+    assert_eq!(pool(&bytes(&tags)).unwrap(), tags);
+    tags[count - 2] = tags[count - 3];
+    assert_refused(pool(&bytes(&tags)), Reason::NotSorted);
+}
+
+#[test]
 fn order_is_that_of_the_bytes() {
     let tags = [[0; 12], three()[0], three()[1], [127; 12], [128; 12], three()[2], [255; 12]];
-    assert!(tags.is_sorted() && tags.iter().map(order).is_sorted());
+    assert!(tags.is_sorted() && tags.iter().map(order::<TAG_BYTES>).is_sorted());
 }
 
 #[test]

@@ -98,6 +98,11 @@ impl<P: Program> Harness<P> {
         harness
     }
 
+    /// How the engine is made.
+    pub fn program(&self) -> &P {
+        &self.program
+    }
+
     /// Cuts the power after so many commands; the party then starts again at once.
     pub fn cut_power_after(&mut self, commands: usize) {
         self.power = Some(commands);
