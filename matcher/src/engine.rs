@@ -98,6 +98,8 @@ impl MatcherEngine {
             Done::Forgotten { round, result } => {
                 if result.is_ok() {
                     self.stage.forget(round, out);
+                    self.valid.retain(|(of, _)| *of != round);
+                    self.matched.retain(|(of, _), _| *of != round);
                 }
                 (round, Task::Forget, result.err())
             }
@@ -151,8 +153,8 @@ impl MatcherEngine {
         }
         let unchecked = files.into_iter().filter(|file| self.stage.kept(hash, *file) && !valid(file));
         steps.extend(unchecked.filter_map(|file| {
-            let count = round.announcement(file)?.count;
-            Some(Step::Run(hash, Task::Pool(file), Job::CheckPool { round: hash, file, count }))
+            let announcement = round.announcement(file)?.clone();
+            Some(Step::Run(hash, Task::Pool(file), Job::CheckPool { round: hash, announcement }))
         }));
     }
 
@@ -186,8 +188,8 @@ impl MatcherEngine {
     fn match_owner(&self, round: &Round, owner: MemberNumber) -> Option<Step> {
         let policy = self.stage.federation().policy();
         let records = round.record_channels(owner).into_iter().filter_map(|channel| {
-            let count = round.announcement(FileKey::Records { owner, channel })?.count;
-            Some(RecordsFile { channel, class: policy.channel(channel)?.class, count })
+            let announcement = round.announcement(FileKey::Records { owner, channel })?.clone();
+            Some(RecordsFile { channel, class: policy.channel(channel)?.class, announcement })
         });
         let job = Job::Match {
             round: round.hash(),

@@ -1,17 +1,18 @@
 //! The matcher's work on files: jobs go in, what came of them goes out. A job that is run again gives the same.
 
-use std::{fs, io};
+use std::fs;
 
 use wugan_protocol::{
     chance::{Purpose, RoundSeed},
     file::{FileKey, Header},
     hexes::Digest,
-    limits::{FILE_ITEMS_MAX, round_up_count},
+    limits::FILE_ITEMS_MAX,
     party::MemberNumber,
     policy::Class,
     reason::Reason,
-    run::{Pool, RECORD_BYTES, Records, RunError},
+    run::{Pool, RECORD_BYTES, Records, RunError, count_as_announced},
     stage::{Fault, stop_text},
+    statement::Announcement,
 };
 use wugan_transport::rounds::{Made, Rounds};
 
@@ -27,10 +28,8 @@ pub enum Job {
     CheckPool {
         /// Of which round.
         round: Digest,
-        /// The pool.
-        file: FileKey,
-        /// The announced count.
-        count: u64,
+        /// The pool's announcement.
+        announcement: Announcement,
     },
     /// Check an owner's records, and make its bitmaps.
     Match {
@@ -53,14 +52,14 @@ pub enum Job {
 }
 
 /// A records file as announced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordsFile {
     /// The channel's number.
     pub channel: u16,
     /// The channel's class.
     pub class: Class,
-    /// The announced count.
-    pub count: u64,
+    /// Its announcement.
+    pub announcement: Announcement,
 }
 
 /// What came of a job.
@@ -108,8 +107,9 @@ impl Worker {
     /// Runs a job to its end.
     pub fn run(&self, job: Job) -> Done {
         match job {
-            Job::CheckPool { round, file, count } => {
-                let result = self.check_pool(round, file, count).map_err(|error| Fault::of(file, error));
+            Job::CheckPool { round, announcement } => {
+                let file = announcement.file;
+                let result = self.check_pool(round, &announcement).map_err(|error| Fault::of(file, error));
                 Done::PoolChecked { round, file, result }
             }
             Job::Match { round, owner, group, records, seed } => {
@@ -118,16 +118,20 @@ impl Worker {
             }
             Job::Forget { round } => {
                 let failed = |error| Fault::Machine(stop_text("an old round's folder cannot be deleted", &error));
-                Done::Forgotten { round, result: forget(&self.rounds, round).map_err(failed) }
+                Done::Forgotten { round, result: self.rounds.forget(round).map_err(failed) }
             }
         }
     }
 
-    fn check_pool(&self, round: Digest, file: FileKey, count: u64) -> Result<(), RunError> {
-        let mut pool = Pool::open(self.rounds.open(round, file)?)?;
-        as_announced(pool.count(), count)?;
-        while pool.next()?.is_some() {}
-        Ok(())
+    fn check_pool(&self, round: Digest, announcement: &Announcement) -> Result<(), RunError> {
+        let mut pool = Pool::open(self.rounds.open(round, announcement.file)?)?;
+        count_as_announced(pool.count(), announcement)?;
+        loop {
+            match pool.peek()?.len() {
+                0 => return Ok(()),
+                checked => pool.skip(checked),
+            }
+        }
     }
 }
 
@@ -155,8 +159,8 @@ impl Matching<'_> {
     fn count(&self) -> Result<[u64; 4], Fault> {
         let mut counts = [0; 4];
         for records in self.records {
-            let file = self.file(records);
-            let count = self.count_one(file, records.count).map_err(|error| Fault::of(file, error))?;
+            let file = records.announcement.file;
+            let count = self.count_one(&records.announcement).map_err(|error| Fault::of(file, error))?;
             let sum = &mut counts[records.class.index()];
             *sum += count;
             if *sum > FILE_ITEMS_MAX {
@@ -166,34 +170,27 @@ impl Matching<'_> {
         Ok(counts)
     }
 
-    fn count_one(&self, file: FileKey, announced: u64) -> Result<u64, RunError> {
-        let count = Records::open(self.rounds.open(self.round, file)?)?.count();
-        as_announced(count, announced)?;
-        let length = fs::metadata(self.rounds.path(self.round, file))?.len();
+    fn count_one(&self, announcement: &Announcement) -> Result<u64, RunError> {
+        let count = Records::open(self.rounds.open(self.round, announcement.file)?)?.count();
+        count_as_announced(count, announcement)?;
+        let length = fs::metadata(self.rounds.path(self.round, announcement.file))?.len();
         let expected = Header::bytes(0) as u64 + count * RECORD_BYTES as u64;
         if length == expected { Ok(count) } else { Err(RunError::Refused(Reason::Malformed)) }
     }
 
     fn join(&self, records: &RecordsFile, handles: &mut Handles) -> Result<(), Fault> {
-        let (file, pool) = (self.file(records), FileKey::Pool { channel: records.channel, group: self.group });
+        let (file, pool) = (records.announcement.file, FileKey::Pool { channel: records.channel, group: self.group });
         let at_records = |error| Fault::of(file, error);
         let at_pool = |error| Fault::of_receipted(pool, error);
-        let mut reader = self.open(file, Records::open).map_err(at_records)?;
-        let mut tags = self.open(pool, Pool::open).map_err(at_pool)?;
-        join(&mut reader, &mut tags, |handle, met| handles.take(handle, met).map_err(RunError::Refused)).map_err(
-            |error| match error {
-                JoinError::Records(error) => at_records(error),
-                JoinError::Pool(error) => at_pool(error),
-            },
-        )
-    }
-
-    fn open<T>(
-        &self,
-        file: FileKey,
-        open: impl FnOnce(io::BufReader<fs::File>) -> Result<T, RunError>,
-    ) -> Result<T, RunError> {
-        open(self.rounds.open(self.round, file)?)
+        let mut reader =
+            self.rounds.open(self.round, file).map_err(RunError::Io).and_then(Records::open).map_err(at_records)?;
+        let mut tags =
+            self.rounds.open(self.round, pool).map_err(RunError::Io).and_then(Pool::open).map_err(at_pool)?;
+        let take = |handle, met| handles.take(handle, met).map_err(RunError::Refused);
+        join(&mut reader, &mut tags, take).map_err(|error| match error {
+            JoinError::Records(error) => at_records(error),
+            JoinError::Pool(error) => at_pool(error),
+        })
     }
 
     fn make(&self, class: Class, handles: Handles, seed: &RoundSeed) -> Result<Made, Fault> {
@@ -204,20 +201,5 @@ impl Matching<'_> {
         let header = Header { salt, count: met.count(), rows: Vec::new() };
         let made = self.rounds.make(self.round, file, &header, |writer| writer.write(met.bytes()));
         made.map_err(|error| Fault::Machine(stop_text(&format!("{} cannot be written", file.name()), &error)))
-    }
-
-    fn file(&self, records: &RecordsFile) -> FileKey {
-        FileKey::Records { owner: self.owner, channel: records.channel }
-    }
-}
-
-fn as_announced(count: u64, announced: u64) -> Result<(), RunError> {
-    if round_up_count(count) == announced { Ok(()) } else { Err(RunError::Refused(Reason::CountDiffers)) }
-}
-
-fn forget(rounds: &Rounds, round: Digest) -> io::Result<()> {
-    match fs::remove_dir_all(rounds.folder(round)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
     }
 }
