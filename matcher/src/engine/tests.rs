@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use wugan_protocol::{
     file::Header,
-    message::Message,
+    message::{FileReply, Message},
     run::{Bitmap, record},
     statement::{Announcement, Statement},
     tag::Tag,
@@ -365,6 +365,60 @@ fn messages_from_others_cut_the_connection() {
     matching.message(coordinator, Message::Online { nodes: Vec::new() });
     let cut = |party| Event::Cut(party, Reason::NotAllowed);
     assert_eq!(matching.events, [cut(police), cut(coordinator)]);
+}
+
+/// How often it sent one of the bitmaps.
+fn times_sent(matching: &Matching, class: Class) -> usize {
+    let sent = |event: &&Event| matches!(event, Event::Sent(_, FileKey::Bitmap { class: of, .. }, _) if *of == class);
+    matching.events.iter().filter(sent).count()
+}
+
+#[test]
+fn bitmaps_are_sent_until_they_are_kept() {
+    let (mut matching, owner) = listed();
+    matching.reply_with(None);
+    send_records(&mut matching, owner, 0);
+    matching.settle();
+    let lost = times_sent(&matching, Class::WeakPositive);
+    assert!(lost > 1);
+    matching.reply_with(Some(FileReply::Refused(Reason::BeforeItsTime.code())));
+    matching.settle();
+    matching.reply_with(Some(FileReply::Kept));
+    matching.settle();
+    matching.world.now += 10;
+    matching.settle();
+    assert_eq!(times_sent(&matching, Class::WeakPositive), lost + 2);
+    matching.world.now += 1_000;
+    matching.settle();
+    assert_eq!(times_sent(&matching, Class::WeakPositive), lost + 2);
+}
+
+#[test]
+fn a_bitmap_that_was_refused_for_good_is_not_sent_again() {
+    let (mut matching, owner) = listed();
+    matching.reply_with(Some(FileReply::Refused(Reason::TooLate.code())));
+    send_records(&mut matching, owner, 0);
+    matching.settle();
+    matching.world.now += 1_000;
+    matching.settle();
+    assert_eq!(times_sent(&matching, Class::WeakPositive), 1);
+}
+
+#[test]
+fn a_bitmap_that_its_receiver_refuses_in_the_log_is_sent_again() {
+    let mut matching = whole_round(None);
+    let file = FileKey::Bitmap { owner: matching.world.node("bureau").member, class: Class::StrongNegative };
+    let announces = |line: &&Vec<u8>| String::from_utf8_lossy(line).contains(&file.name().replace("bitmap-0-", ""));
+    let line = matching.journal.own.iter().find(announces).unwrap();
+    let entry = wugan_protocol::hexes::sha256(line);
+    let (police, aggregator) = (matching.world.node("police"), matching.world.federation.aggregator());
+    matching.world.state(police, Statement::Refusal { entry, reason: Reason::BadBits });
+    matching.settle();
+    assert_eq!(times_sent(&matching, Class::StrongNegative), 1);
+    matching.world.state(aggregator, Statement::Refusal { entry, reason: Reason::BadBits });
+    matching.settle();
+    assert_eq!(times_sent(&matching, Class::StrongNegative), 2);
+    assert_eq!(times_sent(&matching, Class::WeakPositive), 1);
 }
 
 /// A whole round of the matcher's; with a power cut after some command.

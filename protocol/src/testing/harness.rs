@@ -75,6 +75,8 @@ pub struct Harness<P: Program> {
     /// Commands to carry out before a power cut; none: no power cut.
     power: Option<usize>,
     follows: bool,
+    /// What becomes of files that it sends.
+    reply: Option<FileReply>,
 }
 
 /// A file that somebody sends until it is kept.
@@ -92,8 +94,18 @@ impl<P: Program> Harness<P> {
         let journal = Journal::default();
         let engine = program.restore(&world, &journal);
         let (events, inputs, senders) = (Vec::new(), VecDeque::new(), Vec::new());
-        let mut harness =
-            Harness { world, events, journal, program, engine, inputs, senders, power: None, follows: true };
+        let mut harness = Harness {
+            world,
+            events,
+            journal,
+            program,
+            engine,
+            inputs,
+            senders,
+            power: None,
+            follows: true,
+            reply: Some(FileReply::Kept),
+        };
         harness.connect();
         harness
     }
@@ -116,6 +128,11 @@ impl<P: Program> Harness<P> {
     /// Whether the party receives entries of the log.
     pub fn follow(&mut self, follows: bool) {
         self.follows = follows;
+    }
+
+    /// What becomes of the files that the party sends from now on; at first they are kept.
+    pub fn reply_with(&mut self, reply: Option<FileReply>) {
+        self.reply = reply;
     }
 
     /// Stops the party and starts it again from what it committed.
@@ -225,7 +242,7 @@ impl<P: Program> Harness<P> {
             Command::SendFile { to, round, file, .. } => {
                 let bytes = fs::read(self.program.path(round, file)).unwrap();
                 self.events.push(Event::Sent(to, file, bytes));
-                self.inputs.push_back(Input::Sent { to, round, file, reply: Some(FileReply::Kept) });
+                self.inputs.push_back(Input::Sent { to, round, file, reply: self.reply.clone() });
             }
             Command::Keep { ticket, round, file } => self.keep(ticket as usize, round, file),
             Command::Refuse { ticket, reason } => {
