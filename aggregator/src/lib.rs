@@ -7,8 +7,10 @@
 #![forbid(unsafe_code)]
 
 mod combine;
+pub mod config;
 mod engine;
 mod rows;
+pub mod service;
 mod work;
 
 pub use combine::{CombineError, Signals};

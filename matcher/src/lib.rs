@@ -5,9 +5,11 @@
 //! the work on files.
 #![forbid(unsafe_code)]
 
+pub mod config;
 mod engine;
 mod handles;
 mod join;
+pub mod service;
 mod work;
 
 pub use engine::MatcherEngine;

@@ -33,7 +33,11 @@ pub fn declare(policy: &Policy, owner: MemberNumber, folder: &Path, rosters: &[S
         let before = seen.len();
         seen.extend(roster.rows.iter().map(|row| row.person));
         let new = (seen.len() - before) as u64;
-        if month == 0 { people = new } else { newcomers = newcomers.max(new) }
+        if month == 0 {
+            people = new
+        } else {
+            newcomers = newcomers.max(new)
+        }
         for (place, matter) in (0..).zip(&own) {
             let count = roster.rows.iter().filter(|row| row.matter == place).count() as u64;
             let most = rows.entry(matter.clone()).or_default();

@@ -1,15 +1,13 @@
 //! What the demo prints: decisions of each matter, and the time and bytes of each phase.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    fs,
-    path::Path,
-};
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
 use anyhow::Context;
 use serde::Serialize;
-use wugan_protocol::{party::Role, policy::{Decision, Policy}};
+use wugan_protocol::{
+    party::Role,
+    policy::{Decision, Policy},
+};
 
 use crate::{layout::Layout, processes::Usage, staff::Seen};
 

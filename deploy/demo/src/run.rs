@@ -39,7 +39,8 @@ pub fn run(args: &RunArgs, out: &mut dyn io::Write) -> Result<(), RunError> {
     check_offline(&policy, &args.offline)?;
     if months.len() > 1 && policy.days_between_rounds > 0 {
         let days = policy.days_between_rounds;
-        let text = format!("the policy asks for {days} days between rounds, so only one can be run now: use --rounds 1");
+        let text =
+            format!("the policy asks for {days} days between rounds, so only one can be run now: use --rounds 1");
         return Err(RunError::Usage(text));
     }
     let layout = Layout::new(folder(args)?);
@@ -113,7 +114,10 @@ fn check_offline(policy: &Policy, offline: &[String]) -> Result<(), RunError> {
     }
     if missing.len() > policy.missing_max {
         let most = policy.missing_max;
-        return usage(format!("{} departments offline, but a round waits while more than {most} are missing", missing.len()));
+        return usage(format!(
+            "{} departments offline, but a round waits while more than {most} are missing",
+            missing.len()
+        ));
     }
     Ok(())
 }

@@ -1,20 +1,19 @@
 //! Setting up a federation, with the same commands that its operators would use.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    net::UdpSocket,
-    path::Path,
-};
+use std::{collections::BTreeMap, fs, net::UdpSocket, path::Path};
 
 use anyhow::Context;
 use serde::Serialize;
 use wugan_keys::{
     authority::Draft,
-    commands::{authority_new, epoch_new, federation_sign, identity_new, announcement_path},
+    commands::{announcement_path, authority_new, epoch_new, federation_sign, identity_new},
     store::Custody,
 };
-use wugan_protocol::{manifest::{Federation, roles_of}, party::{MemberNumber, Party, Role}, policy::Policy};
+use wugan_protocol::{
+    manifest::{Federation, roles_of},
+    party::{MemberNumber, Party, Role},
+    policy::Policy,
+};
 use wugan_transport::shell::now;
 
 use crate::{census, layout::Layout};

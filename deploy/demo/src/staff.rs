@@ -28,12 +28,7 @@ pub struct Seen {
 ///
 /// # Errors
 /// A coordinator that refuses, a process that ends.
-pub fn run_round(
-    client: &Client,
-    processes: &mut Processes,
-    month: Month,
-    offline: &[String],
-) -> anyhow::Result<Seen> {
+pub fn run_round(client: &Client, processes: &mut Processes, month: Month, offline: &[String]) -> anyhow::Result<Seen> {
     open(client, processes, month)?;
     let bar = progress_bar(month);
     let mut watch = Watch { phases: Vec::new(), phase: Phase::Pools, since: Instant::now() };
@@ -59,8 +54,7 @@ pub fn run_round(
 
 /// The members need a moment to connect; only then may the coordinator act.
 fn open(client: &Client, processes: &mut Processes, month: Month) -> anyhow::Result<()> {
-    let request =
-        Request::Open { month, close_after_s: 0, enrolment_s: ENROLMENT_S, rows_s: ROWS_S };
+    let request = Request::Open { month, close_after_s: 0, enrolment_s: ENROLMENT_S, rows_s: ROWS_S };
     let until = Instant::now() + OPEN_WITHIN;
     loop {
         processes.check()?;
@@ -93,16 +87,18 @@ fn close(client: &Client) -> anyhow::Result<()> {
 }
 
 /// Every running department's channels are in, or its node said that they cannot be.
-fn pools_are_in(round: &RoundStatus, offline: &[String]) -> bool {
+pub fn pools_are_in(round: &RoundStatus, offline: &[String]) -> bool {
     round.departments.iter().all(|department| offline.contains(&department.id) || department.waiting_for.is_empty())
 }
 
-fn rows_are_in(round: &RoundStatus, offline: &[String]) -> bool {
+/// Every running owner's records and rows are in, or its node said that they cannot be.
+pub fn rows_are_in(round: &RoundStatus, offline: &[String]) -> bool {
     let done = |owner: &wugan_coordinator::status::OwnerStatus| owner.failed.is_some() || (owner.records && owner.rows);
     round.owners.iter().all(|owner| offline.contains(&owner.id) || done(owner))
 }
 
-fn delivered(round: &RoundStatus, offline: &[String]) -> bool {
+/// Every running owner that was decided has its decisions.
+pub fn delivered(round: &RoundStatus, offline: &[String]) -> bool {
     round.owners.iter().all(|owner| offline.contains(&owner.id) || owner.delivered || !owner.decided)
 }
 
