@@ -31,6 +31,12 @@ pub enum ServiceError {
         /// What failed.
         error: std::io::Error,
     },
+    /// No folder for temporary files.
+    #[error("temporary folder: {error}")]
+    Scratch {
+        /// What failed.
+        error: std::io::Error,
+    },
     /// While it ran.
     #[error(transparent)]
     Shell(#[from] ShellError),

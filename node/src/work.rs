@@ -198,6 +198,8 @@ pub enum Done {
         round: Digest,
         /// The files.
         made: Vec<Made>,
+        /// People of the roster whose keys this source evaluated for itself.
+        evaluated: u64,
     },
     /// The department's table is written.
     Delivered {
@@ -380,9 +382,10 @@ impl NodeWorker {
         matters: &[MatterRound],
     ) -> io::Result<Done> {
         let snapshot = self.snapshot(task)?;
-        if let Some(own) = sources.get(&self.member) {
-            self.evaluate_own(*own, &snapshot.people(), &format!("{}-roster", task.hash))?;
-        }
+        let evaluated = match sources.get(&self.member) {
+            Some(own) => self.evaluate_own(*own, &snapshot.people(), &format!("{}-roster", task.hash))?,
+            None => 0,
+        };
         let seed = round_seed(&self.sealed, task.hash)?;
         let maker = RowMaker {
             rounds: &self.rounds,
@@ -398,7 +401,7 @@ impl NodeWorker {
         };
         let map = maker.map(&snapshot)?;
         decisions::save_map(&self.sealed, &format!("rows-{}", task.hash), map.rows())?;
-        Ok(Done::Rows { round: task.hash, made: maker.make(&map)? })
+        Ok(Done::Rows { round: task.hash, made: maker.make(&map)?, evaluated })
     }
 
     fn deliver(&self, task: RoundTask) -> Result<Done, RunError> {

@@ -78,6 +78,18 @@ pub struct Home {
     pub journal: Journal,
 }
 
+/// A party's keys and federation, with its state not opened.
+pub struct Examined {
+    /// Who this is.
+    pub party: Party,
+    /// The federation.
+    pub federation: Federation,
+    /// Its keys.
+    pub keys: PartyKeys,
+    /// Its state folder.
+    pub state: PathBuf,
+}
+
 /// Why a party's program cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
@@ -149,11 +161,23 @@ pub fn read_config<C: serde::de::DeserializeOwned>(path: &Path) -> Result<(C, Pa
 }
 
 impl Home {
-    /// Opens a party's home.
+    /// Opens a party's home, and makes its state folder where there is none.
     ///
     /// # Errors
     /// See [`HomeError`].
     pub fn open(config: &MemberConfig, base: &Path, role: Role) -> Result<Home, HomeError> {
+        let Examined { party, federation, keys, state } = Home::examine(config, base, role)?;
+        let folder = |error| HomeError::State { path: state.display().to_string(), error };
+        std::fs::create_dir_all(state.join("spool")).map_err(folder)?;
+        let journal = Journal::open(&state.join("state.sqlite"))?;
+        Ok(Home { party, federation, keys, state, journal })
+    }
+
+    /// Opens what a configuration names and checks it, changing nothing.
+    ///
+    /// # Errors
+    /// See [`HomeError`].
+    pub fn examine(config: &MemberConfig, base: &Path, role: Role) -> Result<Examined, HomeError> {
         let at = |path: &Path| base.join(path);
         let (manifest, policy, authority) = (at(&config.federation), at(&config.policy), at(&config.authority));
         let federation = commands::read_federation(&manifest, &policy, &authority)?;
@@ -167,11 +191,7 @@ impl Home {
             let (id, keys) = (config.id.clone(), at(&config.keys).display().to_string());
             return Err(HomeError::OtherKey { id, keys });
         }
-        let state = at(&config.state);
-        let folder = |error| HomeError::State { path: state.display().to_string(), error };
-        std::fs::create_dir_all(state.join("spool")).map_err(folder)?;
-        let journal = Journal::open(&state.join("state.sqlite"))?;
-        Ok(Home { party, federation, keys, state, journal })
+        Ok(Examined { party, federation, keys, state: at(&config.state) })
     }
 
     /// What the journal holds.

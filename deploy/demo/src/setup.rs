@@ -118,7 +118,7 @@ fn configure(layout: &Layout, policy: &Policy, party: Party) -> anyhow::Result<(
         node: (!server).then(|| NodeTable { department: at(&layout.department(id)) }),
         server: server.then_some(ServerTable { listen: "stdin" }),
         coordinator: (party.role == Role::Coordinator)
-            .then(|| CoordinatorTable { admin: "admin.sock", announcements: "announcements" }),
+            .then_some(CoordinatorTable { admin: "admin.sock", announcements: "announcements" }),
     };
     Ok(fs::write(layout.config(id, party.role), toml::to_string(&config)?)?)
 }

@@ -1,6 +1,9 @@
 //! What the coordinator's staff does in a month: opens the round, watches, closes what will not come.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::IsTerminal,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -31,7 +34,7 @@ pub struct Seen {
 pub fn run_round(client: &Client, processes: &mut Processes, month: Month, offline: &[String]) -> anyhow::Result<Seen> {
     open(client, processes, month)?;
     let bar = progress_bar(month);
-    let mut watch = Watch { phases: Vec::new(), phase: Phase::Pools, since: Instant::now() };
+    let mut watch = Watch::begin(month);
     loop {
         processes.check()?;
         let status = status(client)?;
@@ -103,16 +106,32 @@ pub fn delivered(round: &RoundStatus, offline: &[String]) -> bool {
 }
 
 struct Watch {
+    month: Month,
     phases: Vec<(&'static str, f64)>,
     phase: Phase,
     since: Instant,
 }
 
 impl Watch {
+    fn begin(month: Month) -> Watch {
+        let watch = Watch { month, phases: Vec::new(), phase: Phase::Pools, since: Instant::now() };
+        watch.say();
+        watch
+    }
+
     fn see(&mut self, phase: Phase) {
         if phase != self.phase {
             self.end_phase();
             self.phase = phase;
+            self.say();
+        }
+    }
+
+    /// A line for each phase where there is no terminal to draw a bar on.
+    #[expect(clippy::print_stderr, reason = "messages to people go to standard error")]
+    fn say(&self) {
+        if !std::io::stderr().is_terminal() {
+            eprintln!("{}: {}", self.month, phase_name(self.phase));
         }
     }
 
