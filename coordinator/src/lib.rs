@@ -9,17 +9,23 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod client;
+pub mod config;
 pub mod decide;
 pub mod engine;
 mod log;
+mod log_file;
 mod peers;
 mod relay;
 mod round;
+pub mod service;
+mod socket;
 pub mod status;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 pub mod text;
+pub mod watch;
 
 pub use engine::{CoordinatorEngine, Job, Local, Ticket};

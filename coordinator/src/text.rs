@@ -102,8 +102,8 @@ texts! {
     PhaseAbandoned "abandoned" "已作废";
     Connected "connected: {0} of {1}; log: {2} entries" "已连接：{0}/{1}；日志：{2} 条";
     Headline "{0}: {1} since {2}" "{0}：{1}，自 {2}";
-    Departments "departments (channels received)" "部门（已收到渠道）";
-    Owners "roster owners" "待遇部门";
+    Departments "departments (channels received):" "部门（已收到渠道）：";
+    Owners "roster owners:" "待遇部门：";
     Offline "not connected" "未连接";
     Files "files sent" "已报送";
     NoFiles "nothing sent" "未报送";
@@ -112,7 +112,7 @@ texts! {
     Decided "decided" "已认定";
     Delivered "delivered" "已送达";
     Fewer "fewer than 8" "不足 8";
-    WaitsFor "waiting for" "正在等待";
+    WaitsFor "waiting for:" "正在等待：";
     Wait "{0}: {1}, since {2} ({3})" "{0}：{1}，自 {2}（{3}）";
     AwaitPools "pools of {0}" "{0} 的数据池";
     AwaitTime "pools may be closed from {0}" "{0} 起可关闭数据池";

@@ -20,6 +20,8 @@ use wugan_protocol::{
     statement::Statement,
 };
 
+use wugan_transport::home::Stored;
+
 use crate::work::{Done, Job};
 use enrolling::Enrolling;
 use files::Files;
@@ -156,17 +158,6 @@ impl Engine for NodeEngine {
         commands.extend(self.reconcile(now));
         commands
     }
-}
-
-/// What a node finds of itself at start.
-#[derive(Clone, Debug, Default)]
-pub struct Stored {
-    /// Its copy of the log.
-    pub log: Vec<Vec<u8>>,
-    /// Its own entries.
-    pub own: Vec<Vec<u8>>,
-    /// Its facts.
-    pub facts: BTreeMap<String, Vec<u8>>,
 }
 
 /// Facts whose names begin with `prefix/`, by the rest of their names.

@@ -4,6 +4,7 @@
 
 pub mod cache;
 pub mod channel;
+pub mod check;
 pub mod config;
 pub mod decisions;
 pub mod engine;

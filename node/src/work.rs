@@ -198,6 +198,8 @@ pub enum Done {
         round: Digest,
         /// The files.
         made: Vec<Made>,
+        /// People of the roster whose keys this source evaluated for itself.
+        evaluated: u64,
     },
     /// The department's table is written.
     Delivered {
@@ -252,8 +254,8 @@ pub struct Places<'a> {
 }
 
 impl NodeWorker {
-    /// A worker for this member.
-    pub fn new(policy: Arc<Policy>, member: MemberNumber, places: Places<'_>, keys: PartyKeys) -> NodeWorker {
+    /// A worker for this member, which takes the OPRF keys out of `keys`.
+    pub fn new(policy: Arc<Policy>, member: MemberNumber, places: Places<'_>, keys: &mut PartyKeys) -> NodeWorker {
         let vault = |kind| Vault::new(places.state, kind, &keys.storage);
         let cache = Cache::new(vault("cache"));
         NodeWorker {
@@ -264,7 +266,7 @@ impl NodeWorker {
             rounds: Rounds::new(places.state.join("rounds")),
             department: places.department.to_owned(),
             bad_percent_max: places.bad_percent_max,
-            epochs: keys.epochs,
+            epochs: std::mem::take(&mut keys.epochs),
             policy,
             member,
             cache,
@@ -380,9 +382,10 @@ impl NodeWorker {
         matters: &[MatterRound],
     ) -> io::Result<Done> {
         let snapshot = self.snapshot(task)?;
-        if let Some(own) = sources.get(&self.member) {
-            self.evaluate_own(*own, &snapshot.people(), &format!("{}-roster", task.hash))?;
-        }
+        let evaluated = match sources.get(&self.member) {
+            Some(own) => self.evaluate_own(*own, &snapshot.people(), &format!("{}-roster", task.hash))?,
+            None => 0,
+        };
         let seed = round_seed(&self.sealed, task.hash)?;
         let maker = RowMaker {
             rounds: &self.rounds,
@@ -398,7 +401,7 @@ impl NodeWorker {
         };
         let map = maker.map(&snapshot)?;
         decisions::save_map(&self.sealed, &format!("rows-{}", task.hash), map.rows())?;
-        Ok(Done::Rows { round: task.hash, made: maker.make(&map)? })
+        Ok(Done::Rows { round: task.hash, made: maker.make(&map)?, evaluated })
     }
 
     fn deliver(&self, task: RoundTask) -> Result<Done, RunError> {

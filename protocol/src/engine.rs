@@ -124,8 +124,8 @@ pub enum Severity {
     Warn,
 }
 
-/// A durable fact.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A durable fact. Its `Debug` shows no value: seeds are among them.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Fact {
     /// An entry of the log, at its index.
     Log(u64, Vec<u8>),
@@ -135,4 +135,15 @@ pub enum Fact {
     Set(String, Vec<u8>),
     /// No value under the name any more.
     Unset(String),
+}
+
+impl std::fmt::Debug for Fact {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Fact::Log(index, line) => write!(f, "Log({index}, {} bytes)", line.len()),
+            Fact::Own(seq, line) => write!(f, "Own({seq}, {} bytes)", line.len()),
+            Fact::Set(name, value) => write!(f, "Set({name}, {} bytes)", value.len()),
+            Fact::Unset(name) => write!(f, "Unset({name})"),
+        }
+    }
 }

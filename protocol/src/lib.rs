@@ -21,5 +21,8 @@ pub mod person;
 pub mod policy;
 pub mod reason;
 pub mod run;
+pub mod stage;
 pub mod statement;
 pub mod tag;
+#[cfg(feature = "testing")]
+pub mod testing;

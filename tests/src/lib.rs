@@ -4,3 +4,4 @@
 //! federation that it is compared with.
 
 pub mod model;
+pub mod sim;

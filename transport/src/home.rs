@@ -1,10 +1,12 @@
 //! What every party's program opens first: its configuration, keys, federation and state.
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
 };
 
+use ring::rand::{SecureRandom, SystemRandom};
 use serde::Deserialize;
 use wugan_keys::{
     PartyKeys,
@@ -42,6 +44,26 @@ pub struct MemberConfig {
     pub service: bool,
 }
 
+/// The `[server]` table of coordinator, matcher and aggregator.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerConfig {
+    /// UDP address to listen on, like `[::]:4433`, or `stdin`: the socket that the service manager hands over as
+    /// standard input.
+    pub listen: String,
+}
+
+/// What a party finds of itself at start.
+#[derive(Clone, Debug, Default)]
+pub struct Stored {
+    /// Its copy of the log, in order.
+    pub log: Vec<Vec<u8>>,
+    /// Its own entries, in order.
+    pub own: Vec<Vec<u8>>,
+    /// Its facts, by name.
+    pub facts: BTreeMap<String, Vec<u8>>,
+}
+
 /// A party's keys, federation and state, opened and checked against each other.
 pub struct Home {
     /// Who this is.
@@ -54,6 +76,18 @@ pub struct Home {
     pub state: PathBuf,
     /// Its durable facts.
     pub journal: Journal,
+}
+
+/// A party's keys and federation, with its state not opened.
+pub struct Examined {
+    /// Who this is.
+    pub party: Party,
+    /// The federation.
+    pub federation: Federation,
+    /// Its keys.
+    pub keys: PartyKeys,
+    /// Its state folder.
+    pub state: PathBuf,
 }
 
 /// Why a party's program cannot start.
@@ -101,6 +135,9 @@ pub enum HomeError {
     /// The state database.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// A query of the state database.
+    #[error("state database: {0}")]
+    Query(#[from] rusqlite::Error),
     /// The state folder.
     #[error("state folder {path}: {error}")]
     State {
@@ -124,11 +161,23 @@ pub fn read_config<C: serde::de::DeserializeOwned>(path: &Path) -> Result<(C, Pa
 }
 
 impl Home {
-    /// Opens a party's home.
+    /// Opens a party's home, and makes its state folder where there is none.
     ///
     /// # Errors
     /// See [`HomeError`].
     pub fn open(config: &MemberConfig, base: &Path, role: Role) -> Result<Home, HomeError> {
+        let Examined { party, federation, keys, state } = Home::examine(config, base, role)?;
+        let folder = |error| HomeError::State { path: state.display().to_string(), error };
+        std::fs::create_dir_all(state.join("spool")).map_err(folder)?;
+        let journal = Journal::open(&state.join("state.sqlite"))?;
+        Ok(Home { party, federation, keys, state, journal })
+    }
+
+    /// Opens what a configuration names and checks it, changing nothing.
+    ///
+    /// # Errors
+    /// See [`HomeError`].
+    pub fn examine(config: &MemberConfig, base: &Path, role: Role) -> Result<Examined, HomeError> {
         let at = |path: &Path| base.join(path);
         let (manifest, policy, authority) = (at(&config.federation), at(&config.policy), at(&config.authority));
         let federation = commands::read_federation(&manifest, &policy, &authority)?;
@@ -142,11 +191,16 @@ impl Home {
             let (id, keys) = (config.id.clone(), at(&config.keys).display().to_string());
             return Err(HomeError::OtherKey { id, keys });
         }
-        let state = at(&config.state);
-        let folder = |error| HomeError::State { path: state.display().to_string(), error };
-        std::fs::create_dir_all(state.join("spool")).map_err(folder)?;
-        let journal = Journal::open(&state.join("state.sqlite"))?;
-        Ok(Home { party, federation, keys, state, journal })
+        Ok(Examined { party, federation, keys, state: at(&config.state) })
+    }
+
+    /// What the journal holds.
+    ///
+    /// # Errors
+    /// [`HomeError::Journal`].
+    pub fn stored(&self) -> Result<Stored, HomeError> {
+        let facts = self.journal.facts()?;
+        Ok(Stored { log: self.journal.log()?, own: self.journal.own()?, facts: facts.into_iter().collect() })
     }
 
     /// The TLS identity of this party.
@@ -154,6 +208,17 @@ impl Home {
         let (certificate, key) = self.keys.identity.tls();
         TlsIdentity::new(certificate, key)
     }
+}
+
+/// 32 bytes of the system's randomness.
+///
+/// # Panics
+/// When the system gives none: nothing could go on safely.
+#[expect(clippy::expect_used, reason = "a system without randomness cannot run a party")]
+pub fn fresh() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    SystemRandom::new().fill(&mut bytes).expect("the system gives randomness");
+    bytes
 }
 
 fn in_service() -> bool {

@@ -96,6 +96,17 @@ impl Rounds {
             _ => Ok(()),
         }
     }
+
+    /// Deletes everything of a round, if anything is there.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn forget(&self, round: Digest) -> io::Result<()> {
+        match fs::remove_dir_all(self.folder(round)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Writes a small file as a whole or not at all.

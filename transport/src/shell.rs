@@ -30,6 +30,7 @@ pub use threads::{LogSink, Worker};
 use crate::{
     config::{HubConfig, Peer, StartError, Windows},
     files::IncomingFile,
+    home::Home,
     hub::{Event, Hub},
     journal::Journal,
     rounds::Rounds,
@@ -61,6 +62,25 @@ pub struct Setup {
     pub log: Option<LogSink>,
     /// Threads for jobs.
     pub threads: usize,
+}
+
+impl Setup {
+    /// A party that neither listens nor dials yet, from its home.
+    pub fn of(home: Home) -> Setup {
+        Setup {
+            identity: home.tls(),
+            federation: home.federation,
+            party: home.party,
+            listen: None,
+            accept: Vec::new(),
+            dial: Vec::new(),
+            windows: Windows::USUAL,
+            state: home.state,
+            journal: home.journal,
+            log: None,
+            threads: THREADS,
+        }
+    }
 }
 
 /// Why a party's program ended.
@@ -297,6 +317,8 @@ pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
+/// One for a round's long work, one for what others wait for.
+const THREADS: usize = 2;
 const TICK: Duration = Duration::from_secs(1);
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 /// Local inputs that may wait; results of jobs are few and small.

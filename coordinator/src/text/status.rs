@@ -17,7 +17,7 @@ impl Status {
 }
 
 fn round_lines(language: Language, now: Phase, round: &RoundStatus) -> Vec<String> {
-    let heading = |text| say(language, text, &[]) + ":";
+    let heading = |text| say(language, text, &[]);
     let mut lines = vec![say(language, Text::Headline, &[&round.month, &phase(language, now), &clock(round.since)])];
     lines.push(heading(Text::Departments));
     lines.extend(round.departments.iter().map(|status| department(language, status)));

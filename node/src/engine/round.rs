@@ -128,7 +128,11 @@ impl NodeEngine {
                 let value = evaluated.to_le_bytes().to_vec();
                 vec![fact(format!("{PREPARED}/{round}"), value), Command::Tell(Severity::Info, text)]
             }
-            Done::Rows { round, made } => self.announce(round, &made, now),
+            Done::Rows { round, made, evaluated } => {
+                let mut commands = vec![fact(format!("{ROSTER}/{round}"), evaluated.to_le_bytes().to_vec())];
+                commands.extend(self.announce(round, &made, now));
+                commands
+            }
             Done::Delivered { text } => {
                 let mut commands = vec![Command::Tell(Severity::Info, text)];
                 commands.extend(self.member.state(Statement::Receipt(Receipt::Decisions {}), true, now));
@@ -179,5 +183,7 @@ impl NodeEngine {
     }
 }
 
+/// Facts: the value counts the people whose keys were evaluated, which is the curve arithmetic of a round at a source.
 const PREPARED: &str = "prepared";
+const ROSTER: &str = "roster";
 const SNAPSHOT: &str = "snapshot";

@@ -1,0 +1,14 @@
+//! The aggregator's configuration file.
+
+use serde::Deserialize;
+use wugan_transport::home::{MemberConfig, ServerConfig};
+
+/// `aggregator.toml`. Unknown fields are refused; paths are relative to the file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Who this is, and where its keys and state lie.
+    pub member: MemberConfig,
+    /// Where it listens.
+    pub server: ServerConfig,
+}

@@ -1,0 +1,208 @@
+//! The aggregator's work on files: jobs go in, what came of them goes out. A job that is run again gives the same.
+
+use std::{fs, io};
+
+use wugan_protocol::{
+    chance::{Purpose, RoundSeed},
+    file::{FileKey, Header},
+    hexes::Digest,
+    party::MemberNumber,
+    policy::{Class, MatterRound},
+    reason::Reason,
+    run::{Bitmap, RunError, count_as_announced, read_header},
+    stage::{Fault, stop_text},
+    statement::Announcement,
+};
+use wugan_transport::rounds::{Made, Rounds};
+
+use crate::{
+    combine::{CombineError, Signals},
+    rows::{RowList, check_list, check_sizes},
+};
+
+/// Work on kept files.
+#[derive(Debug)]
+pub enum Job {
+    /// Check an owner's row lists.
+    CheckRows {
+        /// Of which round.
+        round: Digest,
+        /// The owner.
+        owner: MemberNumber,
+        /// The lists' announcements, class by class.
+        lists: Vec<Announcement>,
+        /// The owner's matters.
+        matters: Vec<MatterRound>,
+        /// The most rows that each matter may have.
+        limits: Vec<u64>,
+    },
+    /// Make an owner's signal bits of row lists that were checked.
+    Combine {
+        /// Of which round.
+        round: Digest,
+        /// The owner.
+        owner: MemberNumber,
+        /// The bitmaps' announcements, class by class.
+        bitmaps: Vec<Announcement>,
+        /// The owner's matters.
+        matters: Vec<MatterRound>,
+        /// From which the file's salt derives.
+        seed: RoundSeed,
+    },
+    /// Delete a round's files.
+    Forget {
+        /// Which.
+        round: Digest,
+    },
+}
+
+/// What came of a job.
+#[derive(Debug)]
+pub enum Done {
+    /// An owner's row lists are in order, or not.
+    RowsChecked {
+        /// Of which round.
+        round: Digest,
+        /// The owner.
+        owner: MemberNumber,
+        /// Whether they are in order.
+        result: Result<(), Fault>,
+    },
+    /// An owner's signal bits are made, or not.
+    Combined {
+        /// Of which round.
+        round: Digest,
+        /// The owner.
+        owner: MemberNumber,
+        /// The bits.
+        result: Result<Made, Fault>,
+    },
+    /// A round's files are deleted, or not.
+    Forgotten {
+        /// Which.
+        round: Digest,
+        /// Whether they are.
+        result: Result<(), Fault>,
+    },
+}
+
+/// Runs jobs, on any number of threads.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    rounds: Rounds,
+}
+
+impl Worker {
+    /// A worker on these rounds.
+    pub fn new(rounds: Rounds) -> Worker {
+        Worker { rounds }
+    }
+
+    /// Runs a job to its end.
+    pub fn run(&self, job: Job) -> Done {
+        match job {
+            Job::CheckRows { round, owner, lists, matters, limits } => {
+                let files = OwnerFiles { rounds: &self.rounds, round, owner, matters: &matters };
+                Done::RowsChecked { round, owner, result: files.check(&lists, &limits) }
+            }
+            Job::Combine { round, owner, bitmaps, matters, seed } => {
+                let files = OwnerFiles { rounds: &self.rounds, round, owner, matters: &matters };
+                Done::Combined { round, owner, result: files.combine(&bitmaps, &seed) }
+            }
+            Job::Forget { round } => {
+                let failed = |error| Fault::Machine(stop_text("an old round's folder cannot be deleted", &error));
+                Done::Forgotten { round, result: self.rounds.forget(round).map_err(failed) }
+            }
+        }
+    }
+}
+
+/// The files of one owner.
+struct OwnerFiles<'a> {
+    rounds: &'a Rounds,
+    round: Digest,
+    owner: MemberNumber,
+    matters: &'a [MatterRound],
+}
+
+type List = RowList<io::BufReader<fs::File>>;
+
+impl OwnerFiles<'_> {
+    fn check(&self, lists: &[Announcement], limits: &[u64]) -> Result<(), Fault> {
+        let mut rows = None;
+        for (class, announcement) in Class::ALL.into_iter().zip(lists) {
+            let checked = self.check_one(class, announcement, limits, &mut rows);
+            checked.map_err(|error| Fault::of(announcement.file, error))?;
+        }
+        Ok(())
+    }
+
+    /// `rows` are those of each matter in the classes before.
+    fn check_one(
+        &self,
+        class: Class,
+        announcement: &Announcement,
+        limits: &[u64],
+        rows: &mut Option<Vec<u32>>,
+    ) -> Result<(), RunError> {
+        let list = self.open(class)?;
+        let header = list.header();
+        count_as_announced(header.count, announcement)?;
+        check_sizes(header, limits)?;
+        if *rows.get_or_insert_with(|| header.rows.clone()) != header.rows {
+            return Err(RunError::Refused(Reason::BadRows));
+        }
+        check_list(list, class, self.matters)
+    }
+
+    fn combine(&self, bitmaps: &[Announcement], seed: &RoundSeed) -> Result<Made, Fault> {
+        let met = |announcement| self.bitmap(announcement).map_err(|error| Fault::of(announcement.file, error));
+        let met: Vec<Bitmap> = bitmaps.iter().map(met).collect::<Result<_, _>>()?;
+        let first = self.receipted(Class::StrongPositive)?;
+        let (rows, total) = (first.header().rows.clone(), first.rows());
+        let mut signals = Signals::new(total);
+        for ((class, announcement), met) in Class::ALL.into_iter().zip(bitmaps).zip(&met) {
+            signals.add(self.receipted(class)?, met, class).map_err(|error| match error {
+                CombineError::Rows(error) => Fault::of_receipted(self.rows(class), error),
+                CombineError::Bitmap => Fault::Refused(announcement.file, Reason::CountDiffers),
+            })?;
+        }
+        self.make(&signals, rows, total, seed)
+    }
+
+    /// The file's length is compared with its header first, so that no header makes this machine reserve memory for
+    /// bits that are not there.
+    fn bitmap(&self, announcement: &Announcement) -> Result<Bitmap, RunError> {
+        let open = || self.rounds.open(self.round, announcement.file);
+        let count = read_header(&mut open()?, 0)?.count;
+        count_as_announced(count, announcement)?;
+        let length = fs::metadata(self.rounds.path(self.round, announcement.file))?.len();
+        if length != Header::bytes(0) as u64 + count.div_ceil(8) {
+            return Err(RunError::Refused(Reason::Malformed));
+        }
+        Bitmap::read(open()?)
+    }
+
+    /// A list that was checked before.
+    fn receipted(&self, class: Class) -> Result<List, Fault> {
+        self.open(class).map_err(|error| Fault::of_receipted(self.rows(class), error))
+    }
+
+    fn make(&self, signals: &Signals, rows: Vec<u32>, total: u32, seed: &RoundSeed) -> Result<Made, Fault> {
+        let file = FileKey::Bits { owner: self.owner };
+        let salt = seed.derive(&self.round.0, Purpose::Salt(file));
+        let header = Header { salt, count: total.into(), rows };
+        let made = self.rounds.make(self.round, file, &header, |writer| {
+            signals.write(&header.rows, self.matters, |bits| writer.write(bits))
+        });
+        made.map_err(|error| Fault::Machine(stop_text(&format!("{} cannot be written", file.name()), &error)))
+    }
+
+    fn open(&self, class: Class) -> Result<List, RunError> {
+        RowList::open(self.rounds.open(self.round, self.rows(class))?, self.matters.len())
+    }
+
+    fn rows(&self, class: Class) -> FileKey {
+        FileKey::Rows { owner: self.owner, class }
+    }
+}

@@ -1,0 +1,72 @@
+//! The other end of the admin socket: what the staff's commands use.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Write},
+    os::{fd::AsRawFd, unix::net::UnixStream},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use crate::admin::{Request, Response};
+
+/// Asks a running coordinator.
+#[derive(Clone, Debug)]
+pub struct Client {
+    socket: PathBuf,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens.
+    #[error("no coordinator answers at {socket}: {error}; is it running, and may this user open its socket?")]
+    Connect {
+        /// The socket.
+        socket: String,
+        /// What failed.
+        error: io::Error,
+    },
+    /// The answer is no answer.
+    #[error("the coordinator's answer cannot be read; are program and service of the same version?")]
+    Answer,
+}
+
+impl Client {
+    /// A client of the coordinator whose admin socket lies here.
+    pub fn new(socket: impl Into<PathBuf>) -> Client {
+        Client { socket: socket.into() }
+    }
+
+    /// Asks once.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; a refusal is an answer.
+    pub fn ask(&self, request: &Request) -> Result<Response, ClientError> {
+        let failed = |error| ClientError::Connect { socket: self.socket.display().to_string(), error };
+        let mut line = serde_json::to_vec(request).map_err(|_| ClientError::Answer)?;
+        line.push(b'\n');
+        let answer = self.exchange(&line).map_err(failed)?;
+        serde_json::from_str(&answer).map_err(|_| ClientError::Answer)
+    }
+
+    fn exchange(&self, line: &[u8]) -> io::Result<String> {
+        let mut stream = at_any_length(&self.socket, |path| UnixStream::connect(path))?;
+        stream.set_read_timeout(Some(ANSWER_WITHIN))?;
+        stream.write_all(line)?;
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer)?;
+        Ok(answer)
+    }
+}
+
+/// Uses a socket's path whatever its length: the kernel's limit of 108 bytes is passed by way of the folder's open
+/// descriptor.
+pub(crate) fn at_any_length<T>(path: &Path, open: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = File::open(folder)?;
+    open(&PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name))
+}
+
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);

@@ -1,0 +1,97 @@
+//! Runs the coordinator: opens its home, restores its engine, and serves members and staff until it is told to stop.
+
+use std::{fs, io, path::Path};
+
+use wugan_protocol::{member::RestoreError, party::Role};
+use wugan_transport::{
+    home::{Home, HomeError, fresh, read_config},
+    listen_socket,
+    rounds::Rounds,
+    shell::{self, Setup, ShellError, Worker},
+};
+
+use crate::{
+    config::Config,
+    engine::{CoordinatorEngine, Job, Local},
+    log_file,
+    socket::{self, Desk},
+};
+
+/// Why the coordinator does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// Its configuration, keys or state.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// Its state.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    /// A file or socket.
+    #[error("{what}: {error}")]
+    Open {
+        /// Which.
+        what: String,
+        /// What failed.
+        error: io::Error,
+    },
+    /// While it ran.
+    #[error(transparent)]
+    Shell(#[from] ShellError),
+}
+
+/// Runs the coordinator of a configuration file until SIGTERM.
+///
+/// # Errors
+/// See [`ServiceError`].
+pub fn run(config: &Path) -> Result<(), ServiceError> {
+    let (config, base): (Config, _) = read_config(config)?;
+    let home = Home::open(&config.member, &base, Role::Coordinator)?;
+    let stored = home.stored()?;
+    let announcements = base.join(&config.coordinator.announcements);
+    let setup = read_announcements(&announcements).map_err(opening(&announcements))?;
+    let log_path = home.state.join("entries.jsonl");
+    let log = log_file::open(&log_path, &stored.log).map_err(opening(&log_path))?;
+    let admin = base.join(&config.coordinator.admin);
+    let listener = socket::open(&admin).map_err(opening(&admin))?;
+    let listen = Some(listen_socket(&config.server.listen).map_err(opening(Path::new(&config.server.listen)))?);
+    let federation = home.federation.clone();
+    let signer = home.keys.identity.clone();
+    let engine = CoordinatorEngine::restore(federation, signer, &stored.log, &stored.facts, setup, Box::new(fresh))?;
+    let desk = Desk::default();
+    let worker = CoordinatorWorker { rounds: Rounds::new(home.state.join("rounds")), desk: desk.clone() };
+    let accept = home.federation.parties().filter(|party| *party != home.party).collect();
+    let setup = Setup { listen, accept, log: Some(log), ..Setup::of(home) };
+    Ok(shell::run(setup, engine, worker, |locals| socket::serve(listener, desk, locals))?)
+}
+
+struct CoordinatorWorker {
+    rounds: Rounds,
+    desk: Desk,
+}
+
+impl Worker<Job, Local> for CoordinatorWorker {
+    fn run(&self, job: Job, tell: &mut dyn FnMut(Local)) {
+        tell(match job {
+            Job::Answer(ticket, line) => {
+                self.desk.answer(ticket, line);
+                Local::Answered
+            }
+            Job::Decide(task) => Local::Decided(task.run(&self.rounds)),
+        });
+    }
+}
+
+fn read_announcements(folder: &Path) -> io::Result<Vec<Vec<u8>>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        paths.push(entry?.path());
+    }
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    paths.sort_unstable();
+    paths.iter().map(fs::read).collect()
+}
+
+fn opening(path: &Path) -> impl FnOnce(io::Error) -> ServiceError {
+    let what = path.display().to_string();
+    move |error| ServiceError::Open { what, error }
+}

@@ -1,0 +1,51 @@
+//! What each roster owner declares for the federation manifest, counted from the rosters that are there.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use anyhow::Context;
+use wugan_keys::authority::OwnerDraft;
+use wugan_node::{
+    quarantine::Quarantine,
+    roster::{Matters, read_roster},
+    source::csv::CsvSource,
+};
+use wugan_protocol::{limits::COUNT_STEP, party::MemberNumber, person::PersonId, policy::Policy};
+
+/// Counts an owner's rosters, one for each month in their order; `folder` is the department's. An absent roster counts
+/// as empty: the node itself says so when the round comes.
+///
+/// # Errors
+/// A disk that cannot be read or written.
+pub fn declare(policy: &Policy, owner: MemberNumber, folder: &Path, rosters: &[String]) -> anyhow::Result<OwnerDraft> {
+    let own: Vec<String> = policy.matters_of(owner).map(|matter| matter.id.clone()).collect();
+    let all = policy.matters.iter().map(|matter| matter.id.clone()).collect();
+    let matters = Matters::new(&own, &all).context("a matter of this owner is unknown")?;
+    let mut seen: BTreeSet<PersonId> = BTreeSet::new();
+    let (mut people, mut newcomers) = (0, 0);
+    let mut rows: BTreeMap<String, u64> = own.iter().map(|matter| (matter.clone(), 0)).collect();
+    for (month, name) in rosters.iter().enumerate() {
+        let scratch = tempfile::tempdir_in(folder)?;
+        let mut quarantine = Quarantine::create(scratch.path())?;
+        let Ok(roster) = read_roster(&mut CsvSource::new(folder, name), &matters, &mut quarantine) else { continue };
+        let before = seen.len();
+        seen.extend(roster.rows.iter().map(|row| row.person));
+        let new = (seen.len() - before) as u64;
+        if month == 0 {
+            people = new
+        } else {
+            newcomers = newcomers.max(new)
+        }
+        for (place, matter) in (0..).zip(&own) {
+            let count = roster.rows.iter().filter(|row| row.matter == place).count() as u64;
+            let most = rows.entry(matter.clone()).or_default();
+            *most = (*most).max(count);
+        }
+    }
+    // Rounded up, so that the manifest, which every member reads, tells no exact size.
+    let up = |count: u64| count.div_ceil(COUNT_STEP) * COUNT_STEP;
+    let rows = rows.into_iter().map(|(matter, count)| (matter, up(count))).collect();
+    Ok(OwnerDraft { people: up(people), newcomers: up(newcomers), months: rosters.len() as u64, rows })
+}

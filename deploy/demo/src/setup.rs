@@ -1,0 +1,162 @@
+//! Setting up a federation, with the same commands that its operators would use.
+
+use std::{collections::BTreeMap, fs, net::UdpSocket, path::Path};
+
+use anyhow::Context;
+use serde::Serialize;
+use wugan_keys::{
+    authority::Draft,
+    commands::{announcement_path, authority_new, epoch_new, federation_sign, identity_new},
+    store::Custody,
+};
+use wugan_protocol::{
+    manifest::{Federation, roles_of},
+    party::{MemberNumber, Party, Role},
+    policy::Policy,
+};
+use wugan_transport::shell::now;
+
+use crate::{census, layout::Layout};
+
+/// A federation that is set up and not started.
+pub struct Ready {
+    /// The federation.
+    pub federation: Federation,
+    /// The sockets on which the servers listen, bound before the manifest was signed.
+    pub sockets: BTreeMap<Party, UdpSocket>,
+}
+
+/// Makes keys, manifest, key announcements and configuration files. `rosters` are the names of the rosters of the
+/// months that will be certified.
+///
+/// # Errors
+/// What a command says.
+pub fn federation(layout: &Layout, policy: &Policy, rosters: &[String]) -> anyhow::Result<Ready> {
+    let custody = Custody::key_files();
+    authority_new(&layout.authority(), &custody)?;
+    fs::copy(layout.authority().join("authority.pub"), layout.authority_key())?;
+    fs::create_dir_all(layout.cards())?;
+    let mut sockets = BTreeMap::new();
+    for party in parties(policy) {
+        let address = if party.role == Role::Node {
+            String::new()
+        } else {
+            let socket = UdpSocket::bind(("127.0.0.1", 0)).context("no UDP port on the loopback address")?;
+            let address = socket.local_addr()?.to_string();
+            sockets.insert(party, socket);
+            address
+        };
+        let id = policy.member_id(party.member);
+        let keys = layout.keys(id, party.role);
+        let card = identity_new(&keys, id, party.role, &address, &custody)?;
+        fs::copy(card.path(&keys), card.path(&layout.cards()))?;
+    }
+    let federation = sign(layout, policy, rosters, &custody)?;
+    for party in parties(policy) {
+        configure(layout, policy, party)?;
+    }
+    announce_keys(layout, policy, &custody)?;
+    Ok(Ready { federation, sockets })
+}
+
+/// Every role of every member.
+pub fn parties(policy: &Policy) -> Vec<Party> {
+    let members: std::ops::RangeInclusive<MemberNumber> = 0..=policy.matcher_number();
+    members.flat_map(|member| roles_of(policy, member).map(move |role| Party { member, role })).collect()
+}
+
+fn sign(layout: &Layout, policy: &Policy, rosters: &[String], custody: &Custody) -> anyhow::Result<Federation> {
+    let mut owners = BTreeMap::new();
+    for owner in policy.owners() {
+        let id = policy.member_id(owner);
+        owners.insert(id.to_owned(), census::declare(policy, owner, &layout.department(id), rosters)?);
+    }
+    let draft = Draft {
+        name: policy.name.clone(),
+        version: 1,
+        previous: String::new(),
+        quorum: None,
+        disclosures_per_month: 10,
+        owners,
+    };
+    let path = layout.authority().join("draft.toml");
+    fs::write(&path, toml::to_string(&draft)?)?;
+    let (authority, cards, out) = (layout.authority(), layout.cards(), layout.manifest());
+    Ok(federation_sign(&authority, &layout.catalogue(), &path, &cards, &out, custody, now())?)
+}
+
+/// Every department's key is announced at set-up, also that of a node which then stays offline.
+fn announce_keys(layout: &Layout, policy: &Policy, custody: &Custody) -> anyhow::Result<()> {
+    fs::create_dir_all(layout.announcements())?;
+    for department in &policy.departments {
+        let keys = layout.keys(&department.id, Role::Node);
+        let (manifest, catalogue, authority) = (layout.manifest(), layout.catalogue(), layout.authority_key());
+        epoch_new(&keys, &department.id, &manifest, &catalogue, &authority, custody, now())?;
+        let collected = layout.announcements().join(format!("{}.json", department.id));
+        fs::copy(announcement_path(&keys), collected)?;
+    }
+    Ok(())
+}
+
+fn configure(layout: &Layout, policy: &Policy, party: Party) -> anyhow::Result<()> {
+    let id = policy.member_id(party.member);
+    let root = fs::canonicalize(layout.root())?;
+    let at = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| root.join(path)).display().to_string();
+    let state = layout.state(id, party.role);
+    fs::create_dir_all(&state)?;
+    let server = party.role != Role::Node;
+    let config = ConfigFile {
+        member: MemberTable {
+            id,
+            keys: at(&layout.keys(id, party.role)),
+            federation: at(&layout.manifest()),
+            policy: at(&layout.catalogue()),
+            authority: at(&layout.authority_key()),
+            state: at(&state),
+            service: false,
+        },
+        node: (!server).then(|| NodeTable { department: at(&layout.department(id)) }),
+        server: server.then_some(ServerTable { listen: "stdin" }),
+        coordinator: (party.role == Role::Coordinator)
+            .then_some(CoordinatorTable { admin: "admin.sock", announcements: "announcements" }),
+    };
+    Ok(fs::write(layout.config(id, party.role), toml::to_string(&config)?)?)
+}
+
+#[derive(Serialize)]
+struct ConfigFile<'a> {
+    member: MemberTable<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<NodeTable>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server: Option<ServerTable<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    coordinator: Option<CoordinatorTable<'a>>,
+}
+
+#[derive(Serialize)]
+struct MemberTable<'a> {
+    id: &'a str,
+    keys: String,
+    federation: String,
+    policy: String,
+    authority: String,
+    state: String,
+    service: bool,
+}
+
+#[derive(Serialize)]
+struct NodeTable {
+    department: String,
+}
+
+#[derive(Serialize)]
+struct ServerTable<'a> {
+    listen: &'a str,
+}
+
+#[derive(Serialize)]
+struct CoordinatorTable<'a> {
+    admin: &'a str,
+    announcements: &'a str,
+}

@@ -1,0 +1,181 @@
+//! What the coordinator's staff does in a month: opens the round, watches, closes what will not come.
+
+use std::{
+    io::IsTerminal,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use wugan_coordinator::{
+    admin::{Refusal, Request, Response},
+    client::Client,
+    status::{Phase, RoundStatus, Status},
+    text::Language,
+};
+use wugan_protocol::month::Month;
+
+use crate::processes::Processes;
+
+/// A round as its staff saw it.
+pub struct Seen {
+    /// The month.
+    pub month: Month,
+    /// The round's hash, in hexadecimal.
+    pub round: String,
+    /// Seconds that each phase took.
+    pub phases: Vec<(&'static str, f64)>,
+}
+
+/// Runs one month's round to its end, and until every owner that took part has its decisions.
+///
+/// # Errors
+/// A coordinator that refuses, a process that ends.
+pub fn run_round(client: &Client, processes: &mut Processes, month: Month, offline: &[String]) -> anyhow::Result<Seen> {
+    open(client, processes, month)?;
+    let bar = progress_bar(month);
+    let mut watch = Watch::begin(month);
+    loop {
+        processes.check()?;
+        let status = status(client)?;
+        let round = status.round.as_ref().context("the coordinator lost the round")?;
+        watch.see(status.phase);
+        show(&bar, &status);
+        match status.phase {
+            Phase::Closed if delivered(round, offline) => {
+                bar.finish_and_clear();
+                let phases = watch.finish();
+                return Ok(Seen { month, round: round.hash.to_string(), phases });
+            }
+            Phase::Abandoned => bail!("the round of {month} was abandoned"),
+            Phase::Pools if pools_are_in(round, offline) => close(client)?,
+            Phase::Rows if rows_are_in(round, offline) => close(client)?,
+            _ => std::thread::sleep(LOOK_EVERY),
+        }
+    }
+}
+
+/// The members need a moment to connect; only then may the coordinator act.
+fn open(client: &Client, processes: &mut Processes, month: Month) -> anyhow::Result<()> {
+    let request = Request::Open { month, close_after_s: 0, enrolment_s: ENROLMENT_S, rows_s: ROWS_S };
+    let until = Instant::now() + OPEN_WITHIN;
+    loop {
+        processes.check()?;
+        match client.ask(&request) {
+            Ok(Response::Done { .. }) => return Ok(()),
+            Ok(answer) if Instant::now() > until => bail!("{}", answer.text(Language::English)),
+            Err(error) if Instant::now() > until => return Err(error.into()),
+            _ => std::thread::sleep(LOOK_EVERY),
+        }
+    }
+}
+
+fn status(client: &Client) -> anyhow::Result<Status> {
+    match client.ask(&Request::Status {})? {
+        Response::Status { status } => Ok(*status),
+        other => bail!("{}", other.text(Language::English)),
+    }
+}
+
+/// Closes what is open. Whatever else is refused passes by itself: a receipt came between status and request.
+fn close(client: &Client) -> anyhow::Result<()> {
+    match client.ask(&Request::Close {})? {
+        answer @ Response::Refused { refusal: Refusal::TooManyMissing { .. } } => {
+            bail!("{}", answer.text(Language::English))
+        }
+        Response::Refused { .. } => std::thread::sleep(LOOK_EVERY),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Every running department's channels are in, or its node said that they cannot be.
+pub fn pools_are_in(round: &RoundStatus, offline: &[String]) -> bool {
+    round.departments.iter().all(|department| offline.contains(&department.id) || department.waiting_for.is_empty())
+}
+
+/// Every running owner's records and rows are in, or its node said that they cannot be.
+pub fn rows_are_in(round: &RoundStatus, offline: &[String]) -> bool {
+    let done = |owner: &wugan_coordinator::status::OwnerStatus| owner.failed.is_some() || (owner.records && owner.rows);
+    round.owners.iter().all(|owner| offline.contains(&owner.id) || done(owner))
+}
+
+/// Every running owner that was decided has its decisions.
+pub fn delivered(round: &RoundStatus, offline: &[String]) -> bool {
+    round.owners.iter().all(|owner| offline.contains(&owner.id) || owner.delivered || !owner.decided)
+}
+
+struct Watch {
+    month: Month,
+    phases: Vec<(&'static str, f64)>,
+    phase: Phase,
+    since: Instant,
+}
+
+impl Watch {
+    fn begin(month: Month) -> Watch {
+        let watch = Watch { month, phases: Vec::new(), phase: Phase::Pools, since: Instant::now() };
+        watch.say();
+        watch
+    }
+
+    fn see(&mut self, phase: Phase) {
+        if phase != self.phase {
+            self.end_phase();
+            self.phase = phase;
+            self.say();
+        }
+    }
+
+    /// A line for each phase where there is no terminal to draw a bar on.
+    #[expect(clippy::print_stderr, reason = "messages to people go to standard error")]
+    fn say(&self) {
+        if !std::io::stderr().is_terminal() {
+            eprintln!("{}: {}", self.month, phase_name(self.phase));
+        }
+    }
+
+    fn end_phase(&mut self) {
+        let now = Instant::now();
+        self.phases.push((phase_name(self.phase), (now - self.since).as_secs_f64()));
+        self.since = now;
+    }
+
+    fn finish(mut self) -> Vec<(&'static str, f64)> {
+        self.end_phase();
+        self.phases
+    }
+}
+
+fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Idle => "idle",
+        Phase::Pools => "pools",
+        Phase::List => "list",
+        Phase::Rows => "enrolment, records and rows",
+        Phase::Deciding => "matching and decisions",
+        Phase::Closed => "delivery",
+        Phase::Abandoned => "abandoned",
+    }
+}
+
+fn progress_bar(month: Month) -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len} {msg}") {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.set_prefix(month.to_string());
+    bar
+}
+
+fn show(bar: &ProgressBar, status: &Status) {
+    let (done, all) = status.progress();
+    bar.set_length(all);
+    bar.set_position(done);
+    bar.set_message(phase_name(status.phase));
+}
+
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const OPEN_WITHIN: Duration = Duration::from_secs(30);
+const ENROLMENT_S: u64 = 24 * 3_600;
+const ROWS_S: u64 = 24 * 3_600;

@@ -1,0 +1,206 @@
+//! A federation in one thread: the programs' own engines and workers, with a simulated network, clock, disk journal and
+//! crashes. Files are real, in a temporary folder. Everything that happens follows from one seed.
+
+mod actor;
+mod federation;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    path::Path,
+};
+
+use wugan_coordinator::admin::{Request, Response};
+use wugan_protocol::{month::Month, party::Party};
+
+use actor::{Act, Delivery};
+use federation::{Parts, Staff};
+
+/// A simulated federation.
+pub struct Sim {
+    parts: Parts,
+    actors: BTreeMap<Party, Box<dyn Act>>,
+    /// What is under way on each link, in order.
+    links: BTreeMap<(Party, Party), VecDeque<Delivery>>,
+    up: BTreeSet<(Party, Party)>,
+    now: u64,
+    chance: Chance,
+}
+
+/// What a simulation does besides delivering messages.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    /// Of a thousand steps, how many crash a party and restart it from its journal.
+    pub crashes: u64,
+    /// Of a thousand steps, how many cut a connection.
+    pub cuts: u64,
+}
+
+/// SplitMix64: small, and the same everywhere.
+#[derive(Clone, Debug)]
+pub struct Chance(u64);
+
+impl Chance {
+    /// Begins at a seed.
+    pub fn new(seed: u64) -> Chance {
+        Chance(seed)
+    }
+
+    /// A number below `bound`.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound.max(1)
+    }
+}
+
+impl Sim {
+    /// Sets a federation up on the city in `dir` and starts everybody but the nodes of `offline`. `rosters` are the names
+    /// of the rosters of the months to come.
+    ///
+    /// # Errors
+    /// A city that cannot be read.
+    pub fn start(dir: &Path, offline: &[String], rosters: &[String], seed: u64) -> anyhow::Result<Sim> {
+        let parts = Parts::set_up(dir, rosters)?;
+        let running = parts.parties().filter(|party| !parts.is_offline(*party, offline));
+        let actors = running.map(|party| Ok((party, parts.actor(party)?))).collect::<anyhow::Result<_>>()?;
+        let (links, up) = (BTreeMap::new(), BTreeSet::new());
+        let mut sim = Sim { parts, actors, links, up, now: START, chance: Chance::new(seed) };
+        sim.connect_all()?;
+        Ok(sim)
+    }
+
+    /// Runs one month's round to its end, as the demo's staff does.
+    ///
+    /// # Errors
+    /// A party that stops, or a round that does not end within the bound on steps.
+    pub fn round(&mut self, month: Month, offline: &[String], faults: Faults) -> anyhow::Result<()> {
+        let open = Request::Open { month, close_after_s: 0, enrolment_s: 86_400, rows_s: 86_400 };
+        let mut opened = false;
+        for step in 0..STEPS_MAX {
+            if self.step(faults)? && step % LOOK_EVERY != 0 {
+                continue;
+            }
+            self.now += 1;
+            self.tick_all()?;
+            self.connect_all()?;
+            if !opened {
+                opened = matches!(self.ask(&open)?, Response::Done { .. });
+                continue;
+            }
+            let Response::Status { status } = self.ask(&Request::Status {})? else { continue };
+            match self.parts.staff(&status, offline) {
+                Staff::Wait => {}
+                Staff::Close => drop(self.ask(&Request::Close {})?),
+                Staff::Ended => return Ok(()),
+            }
+        }
+        anyhow::bail!("the round of {month} has not ended after {STEPS_MAX} steps")
+    }
+
+    /// Every entry of the coordinator's log.
+    pub fn log(&self) -> Vec<Vec<u8>> {
+        self.actors[&self.parts.coordinator()].log()
+    }
+
+    /// Delivers something, crashes somebody or cuts a connection; whether there was anything to deliver.
+    fn step(&mut self, faults: Faults) -> anyhow::Result<bool> {
+        let dice = self.chance.below(1_000);
+        if dice < faults.crashes {
+            let party = self.pick_actor();
+            self.crash(party)?;
+        } else if dice < faults.crashes + faults.cuts {
+            let links: Vec<_> = self.up.iter().copied().collect();
+            if !links.is_empty() {
+                let (one, other) = links[self.chance.below(links.len() as u64) as usize];
+                self.cut(one, other)?;
+            }
+        }
+        let waiting: Vec<_> = self.links.iter().filter(|(_, queue)| !queue.is_empty()).map(|(link, _)| *link).collect();
+        if waiting.is_empty() {
+            return Ok(false);
+        }
+        let (from, to) = waiting[self.chance.below(waiting.len() as u64) as usize];
+        let delivery = self.links.get_mut(&(from, to)).and_then(VecDeque::pop_front);
+        if let Some(delivery) = delivery {
+            self.give(to, from, delivery)?;
+        }
+        Ok(true)
+    }
+
+    fn pick_actor(&mut self) -> Party {
+        let parties: Vec<Party> = self.actors.keys().copied().collect();
+        parties[self.chance.below(parties.len() as u64) as usize]
+    }
+
+    /// Kills a party: what it had not committed is gone, its connections too; it starts again at once.
+    fn crash(&mut self, party: Party) -> anyhow::Result<()> {
+        let peers: Vec<Party> = self.actors.keys().copied().filter(|other| *other != party).collect();
+        for peer in peers {
+            if self.up.remove(&ordered(party, peer)) {
+                self.links.remove(&(party, peer));
+                self.links.remove(&(peer, party));
+                self.give(peer, party, Delivery::Down)?;
+            }
+        }
+        if let Some(actor) = self.actors.get_mut(&party) {
+            actor.restart()?;
+        }
+        Ok(())
+    }
+
+    fn cut(&mut self, one: Party, other: Party) -> anyhow::Result<()> {
+        self.up.remove(&ordered(one, other));
+        self.links.remove(&(one, other));
+        self.links.remove(&(other, one));
+        self.give(one, other, Delivery::Down)?;
+        self.give(other, one, Delivery::Down)
+    }
+
+    fn connect_all(&mut self) -> anyhow::Result<()> {
+        for (one, other) in self.parts.links() {
+            let both = self.actors.contains_key(&one) && self.actors.contains_key(&other);
+            if both && self.up.insert(ordered(one, other)) {
+                self.give(one, other, Delivery::Up)?;
+                self.give(other, one, Delivery::Up)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tick_all(&mut self) -> anyhow::Result<()> {
+        let parties: Vec<Party> = self.actors.keys().copied().collect();
+        parties.into_iter().try_for_each(|party| self.give(party, party, Delivery::Tick))
+    }
+
+    fn give(&mut self, to: Party, from: Party, delivery: Delivery) -> anyhow::Result<()> {
+        let Some(actor) = self.actors.get_mut(&to) else { return Ok(()) };
+        for (receiver, sent) in actor.take(from, delivery, self.now)? {
+            if matches!(sent, Delivery::Cut) {
+                self.cut(to, receiver)?;
+            } else if self.up.contains(&ordered(to, receiver)) {
+                self.links.entry((to, receiver)).or_default().push_back(sent);
+            } else if let Delivery::File { round, file, .. } = sent {
+                self.links.entry((receiver, to)).or_default().push_back(Delivery::Reply { round, file, reply: None });
+            }
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, request: &Request) -> anyhow::Result<Response> {
+        let coordinator = self.parts.coordinator();
+        self.give(coordinator, coordinator, Delivery::Ask(request.clone()))?;
+        let answer = self.actors.get_mut(&coordinator).and_then(|actor| actor.answer());
+        answer.ok_or_else(|| anyhow::anyhow!("the coordinator gives no answer"))
+    }
+}
+
+fn ordered(one: Party, other: Party) -> (Party, Party) {
+    (one.min(other), one.max(other))
+}
+
+/// 2026-11-24.
+const START: u64 = 1_795_478_400;
+const STEPS_MAX: u64 = 400_000;
+const LOOK_EVERY: u64 = 64;

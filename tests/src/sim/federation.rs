@@ -1,0 +1,174 @@
+//! The parts of a simulated federation: set up with the same commands as a real one, in a folder of its own.
+
+use std::{fs, path::Path, sync::Arc};
+
+use wugan_aggregator::AggregatorEngine;
+use wugan_coordinator::{
+    CoordinatorEngine, Job, Local,
+    admin::{Request, Response},
+    status::{Phase, Status},
+};
+use wugan_demo::{layout::Layout, setup, staff};
+use wugan_keys::{PartyKeys, commands};
+use wugan_matcher::MatcherEngine;
+use wugan_node::{
+    engine::NodeEngine,
+    work::{NodeWorker, Places},
+};
+use wugan_protocol::{
+    engine::Input,
+    manifest::Federation,
+    party::{Party, Role},
+    policy::Policy,
+    stage::Restored,
+};
+use wugan_transport::{
+    home::{Stored, fresh},
+    rounds::Rounds,
+    shell::Worker,
+};
+
+use super::actor::{Act, Actor};
+
+/// What a federation is made of.
+pub(super) struct Parts {
+    layout: Layout,
+    policy: Arc<Policy>,
+    federation: Federation,
+}
+
+/// What the staff does next.
+pub(super) enum Staff {
+    Wait,
+    Close,
+    Ended,
+}
+
+impl Parts {
+    pub(super) fn set_up(dir: &Path, rosters: &[String]) -> anyhow::Result<Parts> {
+        let layout = Layout::new(dir);
+        let policy = Arc::new(Policy::read(&fs::read(layout.catalogue())?)?);
+        let ready = setup::federation(&layout, &policy, rosters)?;
+        Ok(Parts { layout, policy, federation: ready.federation })
+    }
+
+    pub(super) fn coordinator(&self) -> Party {
+        self.federation.coordinator()
+    }
+
+    pub(super) fn parties(&self) -> impl Iterator<Item = Party> + '_ {
+        self.federation.parties()
+    }
+
+    pub(super) fn is_offline(&self, party: Party, offline: &[String]) -> bool {
+        party.role == Role::Node && offline.iter().any(|id| id == self.policy.member_id(party.member))
+    }
+
+    /// Who is connected with whom: every node with the three servers, and these among themselves.
+    pub(super) fn links(&self) -> Vec<(Party, Party)> {
+        let servers = [self.federation.coordinator(), self.federation.matcher(), self.federation.aggregator()];
+        let nodes = self.federation.parties().filter(|party| party.role == Role::Node);
+        let mut links: Vec<_> = nodes.flat_map(|node| servers.map(|server| (node, server))).collect();
+        links.extend([(servers[1], servers[0]), (servers[2], servers[0]), (servers[1], servers[2])]);
+        links
+    }
+
+    pub(super) fn staff(&self, status: &Status, offline: &[String]) -> Staff {
+        let Some(round) = &status.round else { return Staff::Wait };
+        match status.phase {
+            Phase::Closed if staff::delivered(round, offline) => Staff::Ended,
+            Phase::Pools if staff::pools_are_in(round, offline) => Staff::Close,
+            Phase::Rows if staff::rows_are_in(round, offline) => Staff::Close,
+            _ => Staff::Wait,
+        }
+    }
+
+    /// A party in its first state.
+    pub(super) fn actor(&self, party: Party) -> anyhow::Result<Box<dyn Act>> {
+        let id = self.policy.member_id(party.member).to_owned();
+        let (state, keys) = (self.layout.state(&id, party.role), self.layout.keys(&id, party.role));
+        let name = self.federation.party_name(party);
+        let rounds = Rounds::new(state.join("rounds"));
+        let federation = self.federation.clone();
+        let open = move || PartyKeys::open(&keys, party.role);
+        let files = rounds.clone();
+        Ok(match party.role {
+            Role::Node => {
+                let (policy, department) = (self.policy.clone(), self.layout.department(&id));
+                let announcement = fs::read(commands::announcement_path(&self.layout.keys(&id, Role::Node)))?;
+                let stored = Stored { own: vec![announcement], ..Stored::default() };
+                let make = move |stored: Stored| {
+                    let mut keys = open()?;
+                    let epochs = keys.epochs.keys().copied().collect();
+                    let signer = keys.identity.clone();
+                    let engine = NodeEngine::restore(federation.clone(), party.member, signer, stored, epochs)?;
+                    let places = Places { department: &department, state: &state, bad_percent_max: 10 };
+                    Ok((engine, NodeWorker::new(policy.clone(), party.member, places, &mut keys)))
+                };
+                Box::new(Actor::new(name, stored, rounds, Box::new(make))?)
+            }
+            Role::Matcher => {
+                let make = move |stored: Stored| {
+                    let (signer, restored) = (open()?.identity, restored(&stored));
+                    let engine = MatcherEngine::restore(federation.clone(), signer, restored, Box::new(fresh))?;
+                    Ok((engine, wugan_matcher::Worker::new(files.clone())))
+                };
+                Box::new(Actor::new(name, Stored::default(), rounds, Box::new(make))?)
+            }
+            Role::Aggregator => {
+                let make = move |stored: Stored| {
+                    let (signer, restored) = (open()?.identity, restored(&stored));
+                    let engine = AggregatorEngine::restore(federation.clone(), signer, restored, Box::new(fresh))?;
+                    Ok((engine, wugan_aggregator::Worker::new(files.clone())))
+                };
+                Box::new(Actor::new(name, Stored::default(), rounds, Box::new(make))?)
+            }
+            Role::Coordinator | Role::Authority => {
+                let setup = self.announcements()?;
+                let make = move |stored: Stored| {
+                    let Stored { log, facts, .. } = &stored;
+                    let signer = open()?.identity;
+                    let setup = setup.clone();
+                    let engine =
+                        CoordinatorEngine::restore(federation.clone(), signer, log, facts, setup, Box::new(fresh))?;
+                    Ok((engine, CoordinatorWorker { rounds: files.clone() }))
+                };
+                let actor = Actor::new(name, Stored::default(), rounds, Box::new(make))?;
+                Box::new(actor.with_staff(admin, answer))
+            }
+        })
+    }
+
+    fn announcements(&self) -> anyhow::Result<Vec<Vec<u8>>> {
+        let paths = fs::read_dir(self.layout.announcements())?;
+        paths.map(|entry| Ok(fs::read(entry?.path())?)).collect()
+    }
+}
+
+fn restored(stored: &Stored) -> Restored<'_> {
+    Restored { log: &stored.log, own: &stored.own, facts: stored.facts.clone() }
+}
+
+fn admin(request: Request) -> Option<Input<Local>> {
+    Some(Input::Local(Local::Admin(wugan_coordinator::Ticket(0), request)))
+}
+
+fn answer(job: &Job) -> Option<Response> {
+    match job {
+        Job::Answer(_, line) => serde_json::from_str(line).ok(),
+        Job::Decide(_) => None,
+    }
+}
+
+struct CoordinatorWorker {
+    rounds: Rounds,
+}
+
+impl Worker<Job, Local> for CoordinatorWorker {
+    fn run(&self, job: Job, tell: &mut dyn FnMut(Local)) {
+        tell(match job {
+            Job::Answer(..) => Local::Answered,
+            Job::Decide(task) => Local::Decided(task.run(&self.rounds)),
+        });
+    }
+}
