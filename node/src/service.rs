@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use wugan_protocol::{engine::Fact, hexes::sha256, member::RestoreError, party::Role};
+use wugan_protocol::{engine::Fact, hexes::sha256, member::RestoreError, oprf, party::Role};
 use wugan_transport::{
     home::{Home, HomeError, read_config},
     shell::{self, Setup, ShellError},
@@ -57,6 +57,7 @@ pub fn run(config: &Path) -> Result<(), ServiceError> {
     let engine = NodeEngine::restore(federation.clone(), member, signer, stored, epochs)?;
     let places = Places { department: &department, state: &home.state, bad_percent_max: config.node.bad_percent_max };
     let worker = NodeWorker::new(federation.policy().clone(), member, places, &mut home.keys);
+    tracing::info!(curve = oprf::curve_backend(), department = federation.policy().member_id(member), "node starts");
     let owner = federation.owner_limits(member).is_some();
     let servers = [federation.coordinator(), federation.matcher(), federation.aggregator()];
     let dial = servers.into_iter().filter(|server| owner || server.role != Role::Aggregator).collect();

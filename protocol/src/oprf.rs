@@ -39,3 +39,19 @@ pub use owner::{BATCH_STEP_ELEMENTS, BlindError, BlindedBatch, OprfInput, blind,
 pub use proof::{NonCanonicalProof, Proof};
 pub use secret::{BatchSeed, MatchingKey, NonceKey};
 pub use source::{evaluate, evaluate_direct};
+
+/// Which implementation of the field's arithmetic curve25519-dalek uses here. AVX2 is chosen when the program starts;
+/// AVX-512 IFMA only by building with `-C target-cpu=native` on a CPU that has it.
+#[must_use]
+pub fn curve_backend() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if cfg!(all(target_feature = "avx512ifma", target_feature = "avx512vl")) {
+            return "AVX-512 IFMA";
+        }
+        if std::is_x86_feature_detected!("avx2") {
+            return "AVX2";
+        }
+    }
+    "serial"
+}

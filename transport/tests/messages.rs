@@ -190,7 +190,7 @@ async fn a_city_connects_at_once() {
         assert!(matches!(next(&mut at_server).await, Event::Up(_)));
     }
     let parties: Vec<Party> = nodes.iter().map(|n| n.party).collect();
-    let batch = Message::Batch { line: vec![7; 500], blinded: vec![[3; 32]; 8_192] };
+    let batch = Message::Batch { owner: 1, batch: 7, sources: vec![2, 3], blinded: vec![[3; 32]; 8_192] };
     server.send_all(&parties, &batch).unwrap();
     for (_, events) in &mut hubs {
         up(events, c.party).await;

@@ -78,8 +78,19 @@ impl<E: Engine, W: Worker<E::Job, E::Local>> Actor<E, W> {
     pub(super) fn new(name: String, stored: Stored, rounds: Rounds, make: Maker<E, W>) -> anyhow::Result<Self> {
         let (engine, worker) = make(stored.clone())?;
         let (offers, tickets, answers) = (HashMap::new(), 0, VecDeque::new());
-        let (staff, answered): (fn(Request) -> _, fn(&E::Job) -> _) = (|_| None, |_| None);
-        Ok(Actor { name, engine, worker, make, stored, rounds, offers, tickets, answers, staff, answered })
+        Ok(Actor {
+            name,
+            engine,
+            worker,
+            make,
+            stored,
+            rounds,
+            offers,
+            tickets,
+            answers,
+            staff: |_| None,
+            answered: |_| None,
+        })
     }
 
     /// A party with staff: how its requests reach the engine, and which jobs are answers.
