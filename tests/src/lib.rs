@@ -3,5 +3,6 @@
 //! [`model`] computes, from the plain files of a city, what every decision must be. It shares no code with the
 //! federation that it is compared with.
 
+pub mod city;
 pub mod model;
 pub mod sim;

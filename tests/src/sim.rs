@@ -104,6 +104,13 @@ impl Sim {
         self.actors[&self.parts.coordinator()].log()
     }
 
+    /// People whose keys sources evaluated themselves, over all rounds and nodes: their own counters.
+    pub fn evaluated(&self) -> u64 {
+        let facts = self.actors.values().flat_map(|actor| actor.facts());
+        let counters = facts.filter(|(name, _)| name.starts_with("prepared/") || name.starts_with("roster/"));
+        counters.filter_map(|(_, value)| Some(u64::from_le_bytes(value.try_into().ok()?))).sum()
+    }
+
     /// Delivers something, crashes somebody or cuts a connection; whether there was anything to deliver.
     fn step(&mut self, faults: Faults) -> anyhow::Result<bool> {
         let dice = self.chance.below(1_000);

@@ -46,6 +46,7 @@ pub(super) trait Act {
     fn take(&mut self, from: Party, delivery: Delivery, now: u64) -> anyhow::Result<Vec<(Party, Delivery)>>;
     fn restart(&mut self) -> anyhow::Result<()>;
     fn log(&self) -> Vec<Vec<u8>>;
+    fn facts(&self) -> Vec<(String, Vec<u8>)>;
     fn answer(&mut self) -> Option<Response>;
 }
 
@@ -192,6 +193,10 @@ impl<E: Engine, W: Worker<E::Job, E::Local>> Act for Actor<E, W> {
 
     fn log(&self) -> Vec<Vec<u8>> {
         self.stored.log.clone()
+    }
+
+    fn facts(&self) -> Vec<(String, Vec<u8>)> {
+        self.stored.facts.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
     fn answer(&mut self) -> Option<Response> {
