@@ -119,7 +119,8 @@ impl NodeEngine {
     }
 
     fn reconcile(&mut self, now: u64) -> Commands {
-        let mut commands = self.prepare();
+        let mut commands = self.prepare(now);
+        commands.extend(self.forget(now));
         if self.owner {
             commands.extend(self.enrol());
             commands.extend(self.make_rows(now));

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     fs, io,
     io::Write,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -29,6 +29,8 @@ use crate::{
 pub struct Enrolment {
     vault: Vault,
     folder: PathBuf,
+    /// Verified answers, kept for the retention time: they are what a source's proof is about.
+    received: Answers,
     cache: Cache,
     /// Batches under way, blinded: making one again costs as much as verifying several answers.
     recent: Mutex<BTreeMap<u64, Arc<BlindedBatch>>>,
@@ -56,9 +58,10 @@ pub enum AnswerError {
 }
 
 impl Enrolment {
-    /// Enrolment with sealed people in `vault`, blinded elements in `folder`.
-    pub fn new(vault: Vault, folder: PathBuf, cache: Cache) -> Enrolment {
-        Enrolment { vault, folder, cache, recent: Mutex::default(), prepared: Mutex::default() }
+    /// Enrolment with sealed people in `vault`, blinded elements and verified answers under `state`.
+    pub fn new(vault: Vault, state: &Path, cache: Cache) -> Enrolment {
+        let (folder, received) = (state.join("elements"), Answers::new(state.join("received")));
+        Enrolment { vault, folder, received, cache, recent: Mutex::default(), prepared: Mutex::default() }
     }
 
     /// Makes batches for all of `people` (ascending) who lack a key, in the cache or under way, at some of `sources`.
@@ -100,13 +103,16 @@ impl Enrolment {
         context: BatchContext,
         key: &PublicKey,
         evaluated: &[Element],
-        proof: &[u8; 64],
+        proof: &[[u8; 32]; 2],
     ) -> Result<(), AnswerError> {
         let batch = self.blinded(context.batch)?;
         let source = SourceEpoch { source: context.source, epoch: context.epoch };
         let prepared = self.prepared(source, key);
-        let proof = Proof::from_bytes(proof).map_err(|_| AnswerError::Refused)?;
-        let verified = verify(&prepared, &context, &batch, evaluated, &proof).map_err(|_| AnswerError::Refused)?;
+        let mut bytes = [0; 64];
+        bytes.copy_from_slice(proof.as_flattened());
+        let checked = Proof::from_bytes(&bytes).map_err(|_| AnswerError::Refused)?;
+        let verified = verify(&prepared, &context, &batch, evaluated, &checked).map_err(|_| AnswerError::Refused)?;
+        self.received.save(context.source, context.batch, evaluated, proof)?;
         let people = self.people(context.batch)?;
         let entries: Vec<_> = people.into_iter().zip(verified.finalize()).collect();
         Ok(self.cache.add(source, &format!("batch-{:010}", context.batch), &entries)?)
@@ -238,7 +244,7 @@ const RECENT_MAX: usize = 4;
 /// Evaluated elements and the proof's two scalars.
 pub type Answer = (Vec<Element>, [[u8; 32]; 2]);
 
-/// The answers that a source served: the same batch is answered with the same bytes again.
+/// Answers at rest, by the other party and the batch. A source answers the same batch with the same bytes again.
 pub struct Answers {
     folder: PathBuf,
 }
@@ -253,8 +259,8 @@ impl Answers {
     ///
     /// # Errors
     /// Those of the disk.
-    pub fn load(&self, owner: MemberNumber, batch: u64) -> io::Result<Option<Answer>> {
-        let bytes = match fs::read(self.path(owner, batch)) {
+    pub fn load(&self, other: MemberNumber, batch: u64) -> io::Result<Option<Answer>> {
+        let bytes = match fs::read(self.path(other, batch)) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -269,7 +275,7 @@ impl Answers {
     /// Those of the disk.
     pub fn save(
         &self,
-        owner: MemberNumber,
+        other: MemberNumber,
         batch: u64,
         evaluated: &[Element],
         proof: &[[u8; 32]; 2],
@@ -277,10 +283,10 @@ impl Answers {
         fs::create_dir_all(&self.folder)?;
         let mut bytes = evaluated.as_flattened().to_vec();
         bytes.extend(proof.as_flattened());
-        write_whole(&self.path(owner, batch), &bytes)
+        write_whole(&self.path(other, batch), &bytes)
     }
 
-    fn path(&self, owner: MemberNumber, batch: u64) -> PathBuf {
-        self.folder.join(format!("{owner}-{batch:010}.answer"))
+    fn path(&self, other: MemberNumber, batch: u64) -> PathBuf {
+        self.folder.join(format!("{other}-{batch:010}.answer"))
     }
 }

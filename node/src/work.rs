@@ -116,6 +116,11 @@ pub enum Job {
         /// The round.
         task: RoundTask,
     },
+    /// Delete what is kept of a round whose retention time is over.
+    Forget {
+        /// The round.
+        round: Digest,
+    },
 }
 
 /// What a job says.
@@ -211,6 +216,11 @@ pub enum Done {
         /// Why.
         reason: Reason,
     },
+    /// Nothing of the round is left but its decisions.
+    Forgotten {
+        /// The round.
+        round: Digest,
+    },
     /// The disk failed; the text says what to do.
     Failed(String),
 }
@@ -259,7 +269,7 @@ impl NodeWorker {
         let vault = |kind| Vault::new(places.state, kind, &keys.storage);
         let cache = Cache::new(vault("cache"));
         NodeWorker {
-            enrolment: Enrolment::new(vault("batches"), places.state.join("elements"), cache.clone()),
+            enrolment: Enrolment::new(vault("batches"), places.state, cache.clone()),
             answers: Answers::new(places.state.join("answers")),
             sealed: vault("sealed"),
             spill: vault("spill"),
@@ -415,6 +425,13 @@ impl NodeWorker {
         Ok(Done::Delivered { text: format!("decisions of {month} are in {}", path.display()) })
     }
 
+    fn forget(&self, round: Digest) -> io::Result<Done> {
+        self.rounds.forget(round)?;
+        let of_round = |name: &String| name.contains(&round.to_string());
+        self.sealed.names()?.iter().filter(|name| of_round(name)).try_for_each(|name| self.sealed.remove(name))?;
+        Ok(Done::Forgotten { round })
+    }
+
     fn snapshot(&self, task: RoundTask) -> io::Result<Snapshot> {
         let snapshot = Snapshot::load(&self.sealed, &format!("snapshot-{}", task.hash))?;
         snapshot.ok_or_else(|| io::Error::other("the sealed roster snapshot of this round is gone"))
@@ -428,9 +445,7 @@ impl NodeWorker {
         proof: &[[u8; 32]; 2],
     ) -> io::Result<Done> {
         let (batch, source) = (context.batch, context.source);
-        let mut bytes = [0; 64];
-        bytes.copy_from_slice(proof.as_flattened());
-        match self.enrolment.accept(context, key, evaluated, &bytes) {
+        match self.enrolment.accept(context, key, evaluated, proof) {
             Ok(()) => Ok(Done::Enrolled { batch, source }),
             Err(AnswerError::Refused) => Ok(Done::AnswerRefused { batch, source }),
             Err(AnswerError::Io(error)) => Err(error),
@@ -455,6 +470,7 @@ impl Worker<Job, Done> for NodeWorker {
             Job::Accept { context, key, evaluated, proof } => self.accept(context, &key, &evaluated, &proof),
             Job::Evaluate { context, entry, blinded } => self.evaluate(context, entry, &blinded),
             Job::MakeRows { task, sources, matters } => self.make_rows(task, &sources, &matters),
+            Job::Forget { round } => self.forget(round),
             Job::Deliver { task } => match self.deliver(task) {
                 Err(RunError::Refused(reason)) => Ok(Done::NotDelivered { reason }),
                 Err(RunError::Io(error)) => Err(error),

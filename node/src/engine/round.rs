@@ -1,13 +1,13 @@
 //! A node's way through a round: pools and snapshot at its opening, records and rows after the list, decisions at its
 //! end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use wugan_protocol::{
-    engine::{Command, Offer, Severity},
+    engine::{Command, Fact, Offer, Severity},
     file::FileKey,
     hexes::Digest,
-    ledger::{Round, row_files},
+    ledger::{Round, SECONDS_PER_DAY, row_files},
     party::MemberNumber,
     reason::Reason,
     statement::{Receipt, SourceEpoch, Statement},
@@ -24,7 +24,10 @@ pub(super) struct Preparation {
     prepared: BTreeSet<Digest>,
     /// Rounds whose roster snapshot is sealed.
     snapshots: BTreeSet<Digest>,
+    /// When this node first acted on each round, by its own clock: the retention time counts from there.
+    opened: BTreeMap<Digest, u64>,
     preparing: Option<Digest>,
+    forgetting: Option<Digest>,
     making_rows: Option<Digest>,
     delivering: Option<Digest>,
     /// Decisions that came before the log showed their announcement.
@@ -34,7 +37,12 @@ pub(super) struct Preparation {
 impl Preparation {
     pub(super) fn restore(facts: &BTreeMap<String, Vec<u8>>) -> Preparation {
         let rounds = |prefix| facts_under(facts, prefix).filter_map(|(name, _)| name.parse().ok()).collect();
-        Preparation { prepared: rounds(PREPARED), snapshots: rounds(SNAPSHOT), ..Preparation::default() }
+        let opened = facts_under(facts, OPENED).filter_map(|(name, value)| {
+            let seconds = u64::from_le_bytes(value.as_slice().try_into().ok()?);
+            Some((name.parse().ok()?, seconds))
+        });
+        let opened = opened.collect();
+        Preparation { prepared: rounds(PREPARED), snapshots: rounds(SNAPSHOT), opened, ..Preparation::default() }
     }
 
     pub(super) fn has_snapshot(&self, round: Digest) -> bool {
@@ -44,7 +52,7 @@ impl Preparation {
 
 impl NodeEngine {
     /// Reads channels and roster, once for each round.
-    pub(super) fn prepare(&mut self) -> Commands {
+    pub(super) fn prepare(&mut self, now: u64) -> Commands {
         let Some(round) = self.member.round() else { return Vec::new() };
         let hash = round.hash();
         if self.preparation.prepared.contains(&hash) || self.preparation.preparing == Some(hash) {
@@ -59,7 +67,34 @@ impl NodeEngine {
             if round.pools_closed().is_some() { Vec::new() } else { own.filter(|c| !announced(c)).collect() };
         let task = self.task(round);
         self.preparation.preparing = Some(hash);
-        vec![Command::Local(Job::Prepare { task, channels, roster: self.owner })]
+        let mut commands = Vec::new();
+        if let Entry::Vacant(opened) = self.preparation.opened.entry(hash) {
+            opened.insert(now);
+            commands.push(fact(format!("{OPENED}/{hash}"), now.to_le_bytes().to_vec()));
+        }
+        commands.push(Command::Local(Job::Prepare { task, channels, roster: self.owner }));
+        commands
+    }
+
+    /// Deletes rounds that have ended and whose retention time is over.
+    pub(super) fn forget(&mut self, now: u64) -> Commands {
+        let kept_s = self.member.federation().policy().retention_days * SECONDS_PER_DAY;
+        let current = self.member.ledger().open_round().map(Round::hash);
+        let over = |(hash, opened): (&Digest, &u64)| (Some(*hash) != current && now > opened + kept_s).then_some(*hash);
+        let old = self.preparation.opened.iter().find_map(over);
+        let Some(round) = old.filter(|_| self.preparation.forgetting.is_none()) else { return Vec::new() };
+        self.preparation.forgetting = Some(round);
+        vec![Command::Local(Job::Forget { round })]
+    }
+
+    fn forgotten(&mut self, round: Digest) -> Commands {
+        self.preparation.forgetting = None;
+        self.preparation.opened.remove(&round);
+        let names = [OPENED, PREPARED, SNAPSHOT, ROSTER].map(|prefix| Fact::Unset(format!("{prefix}/{round}")));
+        vec![
+            Command::Commit(names.to_vec()),
+            Command::Tell(Severity::Info, format!("round {round} deleted: its retention time is over")),
+        ]
     }
 
     /// Makes records and rows once the list is logged and everybody is enrolled, or the time for it is over.
@@ -138,6 +173,7 @@ impl NodeEngine {
                 commands.extend(self.member.state(Statement::Receipt(Receipt::Decisions {}), true, now));
                 commands
             }
+            Done::Forgotten { round } => self.forgotten(round),
             Done::NotDelivered { reason } => {
                 self.preparation.delivering = None;
                 vec![Command::Tell(Severity::Warn, format!("the decisions that came cannot be used: {reason}"))]
@@ -185,5 +221,6 @@ impl NodeEngine {
 
 /// Facts: the value counts the people whose keys were evaluated, which is the curve arithmetic of a round at a source.
 const PREPARED: &str = "prepared";
+const OPENED: &str = "opened";
 const ROSTER: &str = "roster";
 const SNAPSHOT: &str = "snapshot";
