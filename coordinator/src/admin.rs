@@ -93,6 +93,11 @@ pub enum Done {
         /// Owners whose people wait for the next month.
         absent: Vec<String>,
     },
+    /// The round is closed.
+    RoundClosed {
+        /// Owners for which there are no decisions this month.
+        undecided: Vec<String>,
+    },
     /// The round is void.
     Abandoned {
         /// Its month.
@@ -160,8 +165,14 @@ pub enum Refusal {
         /// The latest time for records and rows.
         until: u64,
     },
-    /// Rows are closed; the round ends by itself when all is decided.
-    NothingToClose {},
+    /// Rows are closed; the round ends by itself when these owners are decided, and without them only after the latest
+    /// time.
+    OwnersUndecided {
+        /// Which.
+        owners: Vec<String>,
+        /// The latest time for records and rows.
+        until: u64,
+    },
     /// The list is logged: the month counts.
     ListLogged {},
     /// Another rule of the log.

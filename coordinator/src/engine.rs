@@ -1,6 +1,9 @@
 //! The coordinator's state machine.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use wugan_protocol::{
     engine::{Command, Engine, Input, Offer, Severity},
@@ -10,7 +13,7 @@ use wugan_protocol::{
     manifest::Federation,
     member::RestoreError,
     message::Message,
-    party::Party,
+    party::{MemberNumber, Party},
     reason::Reason,
     statement::Statement,
 };
@@ -60,6 +63,8 @@ pub struct CoordinatorEngine {
     /// Whether a member outside the coordinator's bureau has shown that this log was not set back since it was last
     /// seen. Nothing is signed before.
     witnessed: bool,
+    /// Members that claim to have seen a longer log.
+    ahead: BTreeSet<MemberNumber>,
     /// When this run began.
     started: Option<u64>,
 }
@@ -83,15 +88,16 @@ impl CoordinatorEngine {
             log: Log::restore(federation, signer, log)?,
             peers: Peers::default(),
             bits: Bits::restore(facts, fresh),
-            deliveries: Deliveries::restore(facts),
+            deliveries: Deliveries::default(),
             setup,
+            ahead: BTreeSet::new(),
             started: None,
         })
     }
 
     /// How things stand.
     pub fn status(&self, now: u64) -> Status {
-        status::read(&self.log, &self.peers, &self.deliveries, self.started.unwrap_or(now), now)
+        status::read(&self.log, &self.peers, self.started.unwrap_or(now), now)
     }
 }
 
@@ -185,8 +191,14 @@ impl CoordinatorEngine {
                 "{who} has seen {entries} entries of the log, this coordinator has {held}: its log was set back; stop, \
                  and put the latest copy of the state folder back"
             );
-            return vec![Command::Tell(Severity::Warn, text.clone()), Command::Stop(text)];
+            self.ahead.insert(party.member);
+            // One member alone may err or lie; several will not by chance.
+            let believed = self.ahead.len() * MEMBERS_AHEAD_SHARE > self.log.federation().manifest().members.len();
+            let next =
+                if believed { Command::Stop(text.clone()) } else { Command::Disconnect(party, Reason::OutOfSequence) };
+            return vec![Command::Tell(Severity::Warn, text), next];
         }
+        self.ahead.remove(&party.member);
         self.witnessed |= party.member != self.log.federation().policy().coordinator;
         self.peers.follow(party);
         let mut commands = vec![Command::SendLog(party, entries)];
@@ -288,3 +300,6 @@ impl CoordinatorEngine {
         }
     }
 }
+
+/// The coordinator stops when more than one in so many members has seen a longer log than its own.
+const MEMBERS_AHEAD_SHARE: usize = 4;

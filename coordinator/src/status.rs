@@ -19,11 +19,7 @@ use wugan_protocol::{
 
 pub use waits::{Awaited, Wait, Why};
 
-use crate::{
-    log::Log,
-    peers::Peers,
-    round::{deliver::Deliveries, node},
-};
+use crate::{log::Log, peers::Peers, round::node};
 
 /// How things stand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,14 +175,13 @@ impl Phase {
 struct View<'a> {
     log: &'a Log,
     peers: &'a Peers,
-    deliveries: &'a Deliveries,
     policy: &'a Policy,
     round: &'a Round,
     /// When this run of the program began.
     started: u64,
 }
 
-pub(crate) fn read(log: &Log, peers: &Peers, deliveries: &Deliveries, started: u64, now: u64) -> Status {
+pub(crate) fn read(log: &Log, peers: &Peers, started: u64, now: u64) -> Status {
     let federation = log.federation();
     let policy = federation.policy();
     let round = log.ledger().round();
@@ -196,7 +191,7 @@ pub(crate) fn read(log: &Log, peers: &Peers, deliveries: &Deliveries, started: u
         connected: peers.connected().map(|party| federation.party_name(party)).collect(),
         parties: federation.parties().count() as u64 - 1,
         phase: Phase::of(log.ledger()),
-        round: round.map(|round| View { log, peers, deliveries, policy, round, started }.read()),
+        round: round.map(|round| View { log, peers, policy, round, started }.read()),
     }
 }
 
@@ -260,7 +255,7 @@ impl View<'_> {
             records: round.has_receipt(manifest.matcher, &Receipt::Records { owner }),
             rows: round.has_receipt(manifest.aggregator, &Receipt::Rows { owner }),
             decided: round.totals(owner).is_some(),
-            delivered: told || self.deliveries.has(round.hash(), owner),
+            delivered: told,
             matters: self.matters(owner),
         }
     }

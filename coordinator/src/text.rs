@@ -75,8 +75,8 @@ texts! {
         "数据池已关闭；须先由匹配方签署名单，请确认其已连接";
     OwnersIncomplete "records or rows of {0} are on the way; wait for them, or close after {1}"
         "{0} 的数据正在传送；请等待，或在 {1} 之后关闭";
-    NothingToClose "nothing is left to close; the round ends by itself when all is decided"
-        "没有可关闭的阶段；全部认定后轮次自动结束";
+    OwnersUndecided "the round ends by itself when {0} is decided; see the logs of matcher and aggregator, or close it without that after {1}"
+        "{0} 认定后轮次自动结束；请查看匹配方与汇总方日志，或在 {1} 之后不含其结论关闭";
     ListLogged "the list is logged, so this month counts and cannot be abandoned; close it as it is"
         "名单已入日志，本月已计数，不能作废；请按现状关闭";
     Rule "against the rules of the log: {0}"
@@ -91,6 +91,10 @@ texts! {
         "数据接收已关闭，各待遇部门均参加";
     RowsClosedAbsent "rows are closed; the people of {0} wait for the next month"
         "数据接收已关闭；{0} 的人员顺延至下月";
+    RoundClosed "the round is closed"
+        "轮次已关闭";
+    RoundClosedWithout "the round is closed without decisions for {0}: their people wait for the next month"
+        "轮次已关闭，{0} 本月无结论，其人员顺延至下月";
     AbandonedDone "the round of {0} is void; the month may be opened anew"
         "{0} 轮次已作废；该月可重新开启";
     PhaseIdle "no round yet" "尚无轮次";

@@ -25,14 +25,15 @@ impl Cache {
         Cache { vault, names: Arc::default() }
     }
 
-    /// Adds a segment: people ascending, each with its key. A segment of the same name is replaced.
+    /// Adds a segment: people ascending, each with its key. Every segment has a name of its own, so that nothing that
+    /// was stored is ever replaced; people who are added twice stand twice, which readers expect.
     ///
     /// # Errors
     /// Those of the disk.
-    pub fn add(&self, source: SourceEpoch, name: &str, entries: &[(PersonId, MatchingKey)]) -> io::Result<()> {
+    pub fn add(&self, source: SourceEpoch, entries: &[(PersonId, MatchingKey)]) -> io::Result<()> {
         debug_assert!(entries.is_sorted_by_key(|(person, _)| *person));
         let _names = self.lock();
-        self.vault.write(&format!("{}{name}", prefix(source)), |out| {
+        self.vault.write(&self.free_name(source)?, |out| {
             entries.iter().try_for_each(|(person, key)| {
                 out.write_all(&person.to_u64().to_be_bytes())?;
                 out.write_all(key.as_bytes())
@@ -98,20 +99,28 @@ impl Cache {
         Ok(names.into_iter().filter(|name| name.starts_with(&prefix)).collect())
     }
 
-    /// Makes one segment of many, so that reading stays sequential. The merged one replaces the last of them; after a
-    /// crash in between, entries stand twice, which readers expect.
+    /// Makes one segment of many, so that reading stays sequential. After a crash in between, entries stand twice.
     fn merge_small(&self, source: SourceEpoch) -> io::Result<()> {
         let names = self.segments(source)?;
-        let Some(last) = names.last().filter(|_| names.len() > SEGMENTS_MAX) else { return Ok(()) };
+        if names.len() <= SEGMENTS_MAX {
+            return Ok(());
+        }
         let mut entries = self.entries_of(&names)?;
-        self.vault.write(last, |out| {
+        self.vault.write(&self.free_name(source)?, |out| {
             while let Some((person, key)) = entries.next()? {
                 out.write_all(&person.to_u64().to_be_bytes())?;
                 out.write_all(key.as_bytes())?;
             }
             Ok(())
         })?;
-        names[..names.len() - 1].iter().try_for_each(|name| self.vault.remove(name))
+        names.iter().try_for_each(|name| self.vault.remove(name))
+    }
+
+    /// The name after the last one: numbers have a fixed width, so names sort by them.
+    fn free_name(&self, source: SourceEpoch) -> io::Result<String> {
+        let prefix = prefix(source);
+        let last = self.segments(source)?.last().and_then(|name| name[prefix.len()..].parse::<u64>().ok());
+        Ok(format!("{prefix}{:012}", last.map_or(0, |last| last + 1)))
     }
 
     fn lock(&self) -> MutexGuard<'_, ()> {
@@ -199,7 +208,7 @@ mod tests {
         let source = SourceEpoch { source: 1, epoch: 1 };
         for segment in 0..40_u64 {
             let entries: Vec<_> = (0..3).map(|i| (person(segment * 2 + i * 100), key(segment as u8))).collect();
-            cache.add(source, &format!("{segment:04}"), &entries).unwrap();
+            cache.add(source, &entries).unwrap();
         }
         assert!(cache.segments(source).unwrap().len() <= SEGMENTS_MAX);
         assert_eq!(cache.segments(SourceEpoch { source: 1, epoch: 11 }).unwrap().len(), 0);
@@ -208,6 +217,7 @@ mod tests {
         asked.sort_unstable();
         asked.dedup();
         assert_eq!(cache.unknown(source, &asked).unwrap(), [person(1), person(999)]);
+        cache.add(source, &[(person(204), key(2))]).unwrap();
         let mut found = 0;
         cache
             .look_up(source, &[person(204)], |_, key| {

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use wugan_protocol::{
     engine::{Command, Engine, Fact, Input, Severity},
-    envelope::Signer,
+    envelope::{Signer, Unverified},
     ledger::Logged,
     manifest::Federation,
     member::{Member, RestoreError},
@@ -56,15 +56,20 @@ impl NodeEngine {
     ) -> Result<NodeEngine, RestoreError> {
         let party = Party { member: number, role: Role::Node };
         let owner = federation.owner_limits(number).is_some();
+        let coordinator = federation.key(federation.coordinator());
         let member = Member::restore(federation, party, signer, &stored.log, &stored.own)?;
-        Ok(NodeEngine {
-            serving: Serving::restore(&stored.facts, epochs),
+        let mut engine = NodeEngine {
+            serving: Serving::restore(&stored.facts, epochs)?,
             enrolling: Enrolling::restore(&stored.facts),
             preparation: Preparation::restore(&stored.facts),
             files: Files::default(),
             member,
             owner,
-        })
+        };
+        // Entries of others do not verify under the coordinator's key, and are none of those noted.
+        let read = |line: &Vec<u8>| Unverified::read(line).ok()?.verify(&coordinator?).ok();
+        stored.log.iter().filter_map(read).for_each(|signed| engine.note(&signed));
+        Ok(engine)
     }
 
     /// Who follows what this node states: where it stands, for tests and status.
@@ -111,10 +116,17 @@ impl NodeEngine {
 
     /// What an entry of somebody else means for this node besides what the ledger makes of it.
     fn logged(&mut self, entry: &Logged) -> Option<Command<Job>> {
+        if entry.party == Some(self.member.federation().coordinator()) {
+            self.note(&entry.signed);
+        }
         let Statement::Refusal { entry: refused, reason } = entry.signed.body().statement else { return None };
         let who = self.member.federation().party_name(entry.party?);
         let mine = self.enrolling.refused(refused, entry.party?.member, self.me(), self.member.ledger());
-        let mine = mine || self.member.is_own_announcement(refused);
+        let file = self.member.own_announcement(refused);
+        if let Some(key) = file {
+            self.files.refused(key);
+        }
+        let mine = mine || file.is_some();
         mine.then(|| Command::Tell(Severity::Warn, format!("{who} refused what this node sent: {reason}")))
     }
 
@@ -126,7 +138,7 @@ impl NodeEngine {
             commands.extend(self.make_rows(now));
             commands.extend(self.take_decisions());
         }
-        commands.extend(self.send_files());
+        commands.extend(self.send_files(now));
         commands
     }
 }
@@ -153,7 +165,7 @@ impl Engine for NodeEngine {
             }
             Input::Message(from, message) => self.message(from, message, now),
             Input::File(offer) => self.offered(offer),
-            Input::Sent { to, round, file, reply } => self.sent(to, round, file, reply),
+            Input::Sent { to, round, file, reply } => self.sent(to, (round, file), reply, now),
             Input::Local(done) => self.local(done, now),
         };
         commands.extend(self.reconcile(now));

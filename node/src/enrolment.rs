@@ -115,7 +115,7 @@ impl Enrolment {
         self.received.save(context.source, context.batch, evaluated, proof)?;
         let people = self.people(context.batch)?;
         let entries: Vec<_> = people.into_iter().zip(verified.finalize()).collect();
-        Ok(self.cache.add(source, &format!("batch-{:010}", context.batch), &entries)?)
+        Ok(self.cache.add(source, &entries)?)
     }
 
     /// People by the sources at which they lack a key.

@@ -1,12 +1,12 @@
 //! Pools: the people of one channel as tags, one file for each pool group.
 
-use std::{collections::BTreeMap, io};
+use std::io;
 
 use wugan_protocol::{
     chance::{Purpose, RoundSeed},
     file::{FileKey, Header},
     hexes::Digest,
-    oprf::{MatchingKey, SecretKey, evaluate_direct},
+    oprf::{SecretKey, evaluate_direct},
     person::PersonId,
     statement::SourceEpoch,
     tag::{TAG_BYTES, TagContext},
@@ -66,21 +66,11 @@ impl PoolMaker<'_> {
 ///
 /// # Errors
 /// Those of the disk.
-pub fn evaluate_unknown(
-    cache: &Cache,
-    source: SourceEpoch,
-    key: &SecretKey,
-    people: &[PersonId],
-    segment: &str,
-) -> io::Result<u64> {
+pub fn evaluate_unknown(cache: &Cache, source: SourceEpoch, key: &SecretKey, people: &[PersonId]) -> io::Result<u64> {
     let unknown = cache.unknown(source, people)?;
-    let parts = (0..).zip(unknown.chunks(PEOPLE_AT_ONCE));
-    for (part, people) in parts {
-        let part: u32 = part;
-        let entries: BTreeMap<PersonId, MatchingKey> =
-            people.iter().copied().zip(evaluate_direct(key, &inputs(people))).collect();
-        let entries: Vec<_> = entries.into_iter().collect();
-        cache.add(source, &format!("own-{segment}-{part:06}"), &entries)?;
+    for people in unknown.chunks(PEOPLE_AT_ONCE) {
+        let entries: Vec<_> = people.iter().copied().zip(evaluate_direct(key, &inputs(people))).collect();
+        cache.add(source, &entries)?;
     }
     Ok(unknown.len() as u64)
 }

@@ -208,11 +208,15 @@ pub enum Done {
     },
     /// The department's table is written.
     Delivered {
+        /// The round.
+        round: Digest,
         /// Where.
         text: String,
     },
     /// The decisions file is not what it should be.
     NotDelivered {
+        /// The round.
+        round: Digest,
         /// Why.
         reason: Reason,
     },
@@ -339,7 +343,7 @@ impl NodeWorker {
         people: &[PersonId],
     ) -> io::Result<(Vec<Made>, u64)> {
         let source = task.source.ok_or_else(|| io::Error::other("the round names no epoch of this source"))?;
-        let evaluated = self.evaluate_own(source, people, &format!("{}-{channel}", task.hash))?;
+        let evaluated = self.evaluate_own(source, people)?;
         // Sealed for the retention time, so that an auditor on the spot can recompute the pool.
         self.sealed.write(&format!("people-{}-{channel}", task.hash), |out| {
             write_items(out, people.iter().map(|person| person.to_u64().to_be_bytes()))
@@ -357,9 +361,9 @@ impl NodeWorker {
         Ok((maker.make(channel, people)?, evaluated))
     }
 
-    fn evaluate_own(&self, source: SourceEpoch, people: &[PersonId], segment: &str) -> io::Result<u64> {
+    fn evaluate_own(&self, source: SourceEpoch, people: &[PersonId]) -> io::Result<u64> {
         let key = self.epoch(source.epoch)?.key();
-        evaluate_unknown(&self.cache, source, key, people, segment)
+        evaluate_unknown(&self.cache, source, key, people)
     }
 
     fn epoch(&self, epoch: u32) -> io::Result<&EpochKey> {
@@ -393,7 +397,7 @@ impl NodeWorker {
     ) -> io::Result<Done> {
         let snapshot = self.snapshot(task)?;
         let evaluated = match sources.get(&self.member) {
-            Some(own) => self.evaluate_own(*own, &snapshot.people(), &format!("{}-roster", task.hash))?,
+            Some(own) => self.evaluate_own(*own, &snapshot.people())?,
             None => 0,
         };
         let seed = round_seed(&self.sealed, task.hash)?;
@@ -422,7 +426,7 @@ impl NodeWorker {
         let (month, snapshot) = (task.month.to_string(), self.snapshot(task)?);
         let table = decisions::Table { department: &self.department, month: &month, policy: &self.policy };
         let path = table.write(&matters, &snapshot, &rows, &bytes)?;
-        Ok(Done::Delivered { text: format!("decisions of {month} are in {}", path.display()) })
+        Ok(Done::Delivered { round: task.hash, text: format!("decisions of {month} are in {}", path.display()) })
     }
 
     fn forget(&self, round: Digest) -> io::Result<Done> {
@@ -472,7 +476,7 @@ impl Worker<Job, Done> for NodeWorker {
             Job::MakeRows { task, sources, matters } => self.make_rows(task, &sources, &matters),
             Job::Forget { round } => self.forget(round),
             Job::Deliver { task } => match self.deliver(task) {
-                Err(RunError::Refused(reason)) => Ok(Done::NotDelivered { reason }),
+                Err(RunError::Refused(reason)) => Ok(Done::NotDelivered { round: task.hash, reason }),
                 Err(RunError::Io(error)) => Err(error),
                 Ok(done) => Ok(done),
             },

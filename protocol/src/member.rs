@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     engine::{Command, Fact, Offer, Severity},
-    envelope::{Body, Signed, Signer, Unverified},
+    envelope::{Body, Head, Signed, Signer, Unverified},
     file::FileKey,
     hexes::{Digest, sha256},
     ledger::{Counted, Ledger, Logged, Place, Round, SECONDS_PER_DAY},
@@ -52,6 +52,9 @@ pub enum RestoreError {
     /// Own entries that are not in sequence.
     #[error("the stored entries of this member are not in sequence; the state folder is damaged or mixed with another")]
     Own,
+    /// A durable fact that cannot be read.
+    #[error("a stored fact of this member cannot be read; the state database is damaged: put a copy back")]
+    Facts,
     /// The log has entries of this member that are not among the stored ones.
     #[error("{SET_BACK}")]
     SetBack,
@@ -129,9 +132,9 @@ impl Member {
         self.announced.get(&(round, file))
     }
 
-    /// Whether an entry hash is that of an announcement of its own.
-    pub fn is_own_announcement(&self, entry: Digest) -> bool {
-        self.announced.values().any(|line| sha256(line) == entry)
+    /// The round and file of its own announcement with this entry hash.
+    pub fn own_announcement(&self, entry: Digest) -> Option<(Digest, FileKey)> {
+        self.announced.iter().find(|(_, line)| sha256(line) == entry).map(|(key, _)| *key)
     }
 
     /// The coordinator is connected: ask for the log's continuation, submit what it lacks.
@@ -177,7 +180,13 @@ impl Member {
 
     /// States an entry: signed, persisted, submitted.
     pub fn state<J>(&mut self, statement: Statement, in_round: bool, now: u64) -> Vec<Command<J>> {
-        let head = self.ledger.head(self.party, self.place, in_round, now);
+        let round = self.ledger.round().filter(|_| in_round).map(Round::hash);
+        self.state_in(round, statement, now)
+    }
+
+    /// States an entry of a round that may have ended.
+    pub fn state_in<J>(&mut self, round: Option<Digest>, statement: Statement, now: u64) -> Vec<Command<J>> {
+        let head = Head { round, ..self.ledger.head(self.party, self.place, false, now) };
         match (Body { head, statement }).sign(self.signer.as_ref()) {
             Ok(signed) => {
                 let line = signed.bytes().to_vec();

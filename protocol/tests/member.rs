@@ -218,8 +218,8 @@ fn the_outbox_is_sent_again_until_the_log_shows_it() {
     let file = FileKey::Pool { channel: 3, group: 1 };
     let round = log.ledger.round().unwrap().hash();
     assert_eq!(node.member.announced(round, file), Some(&lines[1]));
-    assert!(node.member.is_own_announcement(wugan_protocol::hexes::sha256(&lines[1])));
-    assert!(!node.member.is_own_announcement(digest("other")));
+    assert!(node.member.own_announcement(wugan_protocol::hexes::sha256(&lines[1])).is_some());
+    assert!(node.member.own_announcement(digest("other")).is_none());
     assert_eq!(node.member.announced(digest("other"), file), None);
     log.append(lines[1].clone()).unwrap();
     node.entries(known + 1, &log.lines[known + 1..], START + 2);

@@ -10,7 +10,7 @@ use std::{
 };
 
 use wugan_coordinator::admin::{Request, Response};
-use wugan_protocol::{month::Month, party::Party};
+use wugan_protocol::{file::FileKey, hexes::Digest, month::Month, party::Party};
 
 use actor::{Act, Delivery};
 use federation::{Parts, Staff};
@@ -22,6 +22,8 @@ pub struct Sim {
     /// What is under way on each link, in order.
     links: BTreeMap<(Party, Party), VecDeque<Delivery>>,
     up: BTreeSet<(Party, Party)>,
+    /// Files that a party sent to another, whose answer has not arrived.
+    unanswered: BTreeMap<(Party, Party), BTreeSet<(Digest, FileKey)>>,
     now: u64,
     chance: Chance,
 }
@@ -65,8 +67,8 @@ impl Sim {
         let parts = Parts::set_up(dir, rosters)?;
         let running = parts.parties().filter(|party| !parts.is_offline(*party, offline));
         let actors = running.map(|party| Ok((party, parts.actor(party)?))).collect::<anyhow::Result<_>>()?;
-        let (links, up) = (BTreeMap::new(), BTreeSet::new());
-        let mut sim = Sim { parts, actors, links, up, now: START, chance: Chance::new(seed) };
+        let (links, up, unanswered) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        let mut sim = Sim { parts, actors, links, up, unanswered, now: START, chance: Chance::new(seed) };
         sim.connect_all()?;
         Ok(sim)
     }
@@ -124,16 +126,40 @@ impl Sim {
                 self.cut(one, other)?;
             }
         }
+        if self.chance.below(4) == 0 && self.work()? {
+            return Ok(true);
+        }
         let waiting: Vec<_> = self.links.iter().filter(|(_, queue)| !queue.is_empty()).map(|(link, _)| *link).collect();
         if waiting.is_empty() {
-            return Ok(false);
+            return self.work();
         }
         let (from, to) = waiting[self.chance.below(waiting.len() as u64) as usize];
         let delivery = self.links.get_mut(&(from, to)).and_then(VecDeque::pop_front);
         if let Some(delivery) = delivery {
+            if let (Delivery::Reply { round, file, .. }, Some(files)) =
+                (&delivery, self.unanswered.get_mut(&(to, from)))
+            {
+                files.remove(&(*round, *file));
+            }
             self.give(to, from, delivery)?;
         }
         Ok(true)
+    }
+
+    /// Some party's thread does one of its jobs, in any order; whether there was one.
+    fn work(&mut self) -> anyhow::Result<bool> {
+        let first = self.pick_actor();
+        let parties: Vec<Party> =
+            self.actors.range(first..).chain(self.actors.range(..first)).map(|(p, _)| *p).collect();
+        for party in parties {
+            let choice = self.chance.below(u64::MAX);
+            let Some(actor) = self.actors.get_mut(&party) else { continue };
+            if let Some(out) = actor.work(choice, self.now)? {
+                self.post(party, out)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn pick_actor(&mut self) -> Party {
@@ -146,9 +172,11 @@ impl Sim {
         let peers: Vec<Party> = self.actors.keys().copied().filter(|other| *other != party).collect();
         for peer in peers {
             if self.up.remove(&ordered(party, peer)) {
+                let lost = self.lose(peer, party);
+                self.unanswered.remove(&(party, peer));
                 self.links.remove(&(party, peer));
                 self.links.remove(&(peer, party));
-                self.give(peer, party, Delivery::Down)?;
+                self.tell_lost(peer, party, lost)?;
             }
         }
         if let Some(actor) = self.actors.get_mut(&party) {
@@ -159,10 +187,22 @@ impl Sim {
 
     fn cut(&mut self, one: Party, other: Party) -> anyhow::Result<()> {
         self.up.remove(&ordered(one, other));
+        let (of_one, of_other) = (self.lose(one, other), self.lose(other, one));
         self.links.remove(&(one, other));
         self.links.remove(&(other, one));
-        self.give(one, other, Delivery::Down)?;
-        self.give(other, one, Delivery::Down)
+        self.tell_lost(one, other, of_one)?;
+        self.tell_lost(other, one, of_other)
+    }
+
+    /// The files of `from` that its peer has not answered: their answers will not come when the link is lost.
+    fn lose(&mut self, from: Party, to: Party) -> Vec<Delivery> {
+        let files = self.unanswered.remove(&(from, to)).unwrap_or_default();
+        files.into_iter().map(|(round, file)| Delivery::Reply { round, file, reply: None }).collect()
+    }
+
+    fn tell_lost(&mut self, party: Party, peer: Party, lost: Vec<Delivery>) -> anyhow::Result<()> {
+        self.give(party, peer, Delivery::Down)?;
+        lost.into_iter().try_for_each(|reply| self.give(party, peer, reply))
     }
 
     fn connect_all(&mut self) -> anyhow::Result<()> {
@@ -183,13 +223,32 @@ impl Sim {
 
     fn give(&mut self, to: Party, from: Party, delivery: Delivery) -> anyhow::Result<()> {
         let Some(actor) = self.actors.get_mut(&to) else { return Ok(()) };
-        for (receiver, sent) in actor.take(from, delivery, self.now)? {
+        let out = actor.take(from, delivery, self.now)?;
+        self.post(to, out)
+    }
+
+    /// Puts what a party sends on its links.
+    fn post(&mut self, from: Party, out: Vec<(Party, Delivery)>) -> anyhow::Result<()> {
+        for (receiver, sent) in out {
             if matches!(sent, Delivery::Cut) {
-                self.cut(to, receiver)?;
-            } else if self.up.contains(&ordered(to, receiver)) {
-                self.links.entry((to, receiver)).or_default().push_back(sent);
+                self.cut(from, receiver)?;
+            } else if self.up.contains(&ordered(from, receiver)) {
+                match &sent {
+                    Delivery::File { round, file, .. } => {
+                        self.unanswered.entry((from, receiver)).or_default().insert((*round, *file));
+                    }
+                    // An answer to what was sent before the connection was cut reaches nobody.
+                    Delivery::Reply { round, file, .. } => {
+                        let files = self.unanswered.get(&(receiver, from));
+                        if files.is_none_or(|files| !files.contains(&(*round, *file))) {
+                            continue;
+                        }
+                    }
+                    _ => {}
+                }
+                self.links.entry((from, receiver)).or_default().push_back(sent);
             } else if let Delivery::File { round, file, .. } = sent {
-                self.links.entry((receiver, to)).or_default().push_back(Delivery::Reply { round, file, reply: None });
+                self.links.entry((receiver, from)).or_default().push_back(Delivery::Reply { round, file, reply: None });
             }
         }
         Ok(())

@@ -2,7 +2,9 @@
 
 use std::{
     collections::BTreeMap,
+    fs::Permissions,
     io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -169,6 +171,7 @@ impl Home {
         let Examined { party, federation, keys, state } = Home::examine(config, base, role)?;
         let folder = |error| HomeError::State { path: state.display().to_string(), error };
         std::fs::create_dir_all(state.join("spool")).map_err(folder)?;
+        std::fs::set_permissions(&state, Permissions::from_mode(0o700)).map_err(folder)?;
         let journal = Journal::open(&state.join("state.sqlite"))?;
         Ok(Home { party, federation, keys, state, journal })
     }

@@ -4,6 +4,7 @@
 use std::{
     fs::{self, File},
     io::{self, BufReader, BufWriter, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -67,8 +68,8 @@ impl Rounds {
     ) -> io::Result<Made> {
         let path = self.path(round, file);
         let temporary = path.with_extension("making");
-        fs::create_dir_all(self.folder(round))?;
-        let out = BufWriter::with_capacity(BUFFER_BYTES, File::create(&temporary)?);
+        self.make_folder(round)?;
+        let out = BufWriter::with_capacity(BUFFER_BYTES, create_private(&temporary)?);
         let mut writer = FileWriter::begin(out, header)?;
         fill(&mut writer)?;
         let (out, count, digest) = writer.finish()?;
@@ -82,8 +83,21 @@ impl Rounds {
     /// # Errors
     /// Those of the file system.
     pub fn keep(&self, spooled: &Path, round: Digest, file: FileKey) -> io::Result<()> {
-        fs::create_dir_all(self.folder(round))?;
+        self.make_folder(round)?;
         settle(spooled, &self.path(round, file))
+    }
+
+    /// Makes the folder of a round, whose name survives a crash too.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn make_folder(&self, round: Digest) -> io::Result<()> {
+        let folder = self.folder(round);
+        if folder.is_dir() {
+            return Ok(());
+        }
+        fs::create_dir_all(&folder)?;
+        File::open(&self.root)?.sync_all()
     }
 
     /// Deletes a file, if it is there.
@@ -109,13 +123,18 @@ impl Rounds {
     }
 }
 
+/// A new file that only its owner may read.
+fn create_private(path: &Path) -> io::Result<File> {
+    fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
 /// Writes a small file as a whole or not at all.
 ///
 /// # Errors
 /// Those of the file system.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("writing");
-    let mut out = File::create(&temporary)?;
+    let mut out = create_private(&temporary)?;
     out.write_all(bytes)?;
     out.sync_all()?;
     settle(&temporary, path)

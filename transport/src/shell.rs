@@ -120,6 +120,7 @@ where
     E::Local: Send + 'static,
     W: Worker<E::Job, E::Local>,
 {
+    abort_on_panic();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (mut shell, locals) = Shell::start(setup, engine, worker)?;
@@ -310,6 +311,15 @@ fn addresses(federation: &Federation, dial: &[Party]) -> Result<Vec<(Party, Stri
         Ok((*party, address.to_owned()))
     };
     dial.iter().map(address).collect()
+}
+
+/// A thread that is gone would leave a program that looks alive and does nothing; and a panic's text may hold anything.
+fn abort_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "a defect of this program; it ends, and goes on where it was when started again");
+        std::process::abort();
+    }));
 }
 
 /// Seconds since 1970 UTC.

@@ -33,7 +33,12 @@ pub(crate) fn close(log: &mut Log, now: u64) -> Result<Done, Refusal> {
             stated.map_err(|reason| explain(log.ledger(), reason))?;
             Ok(Done::RowsClosed { absent: last(log.ledger(), absent) })
         }
-        Phase::Deciding => Err(Refusal::NothingToClose {}),
+        Phase::Deciding => {
+            let undecided = last(log.ledger(), undecided);
+            let stated = log.state(Statement::RoundClosed {}, true, now);
+            stated.map_err(|reason| explain(log.ledger(), reason))?;
+            Ok(Done::RoundClosed { undecided })
+        }
     }
 }
 
@@ -89,6 +94,10 @@ fn absent(round: &Round, policy: &Policy) -> Vec<String> {
     ids(policy, policy.owners().filter(|owner| !round.complete(*owner)))
 }
 
+fn undecided(round: &Round, policy: &Policy) -> Vec<String> {
+    ids(policy, round.present_owners().into_iter().filter(|owner| round.totals(*owner).is_none()))
+}
+
 fn missing_pools(round: &Round, policy: &Policy) -> Vec<crate::admin::Channels> {
     missing(policy, &round.receipted_channels())
 }
@@ -98,6 +107,9 @@ fn explain(ledger: &Ledger, reason: Reason) -> Refusal {
     let Some(round) = ledger.round() else { return Refusal::NoRound {} };
     match (reason, round.list()) {
         (Reason::CloseTooEarly, None) => Refusal::CloseTooEarly { from: round.manifest().pools_close_from },
+        (Reason::CloseTooEarly, Some(_)) if round.rows_closed().is_some() => {
+            Refusal::OwnersUndecided { owners: undecided(round, policy), until: round.manifest().rows_until }
+        }
         (Reason::CloseTooEarly, Some(_)) => {
             let owners = ids(policy, incomplete(round, policy));
             Refusal::OwnersIncomplete { owners, until: round.manifest().rows_until }

@@ -1,9 +1,10 @@
-//! Decisions go to their owners until each has said that it has them, also after the round and after a restart.
+//! Decisions go to their owners until each has said, in the log, that it has written them down, also after the round and
+//! after a restart.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use wugan_protocol::{
-    engine::{Command, Fact, Severity},
+    engine::{Command, Severity},
     file::FileKey,
     hexes::Digest,
     message::FileReply,
@@ -17,8 +18,6 @@ use crate::{engine::Job, log::Log, peers::Peers};
 /// What was sent to whom.
 #[derive(Default)]
 pub(crate) struct Deliveries {
-    /// Owners that said so, durably.
-    delivered: BTreeSet<(Digest, MemberNumber)>,
     sends: BTreeMap<(Digest, MemberNumber), Sending>,
 }
 
@@ -28,20 +27,6 @@ enum Sending {
 }
 
 impl Deliveries {
-    /// With the durable facts.
-    pub(crate) fn restore(facts: &BTreeMap<String, Vec<u8>>) -> Deliveries {
-        let delivered = facts.keys().filter_map(|name| {
-            let (round, owner) = name.strip_prefix(DELIVERED)?.split_once('/')?;
-            Some((round.parse().ok()?, owner.parse().ok()?))
-        });
-        Deliveries { delivered: delivered.collect(), sends: BTreeMap::new() }
-    }
-
-    /// Whether an owner said that it has its decisions of a round.
-    pub(crate) fn has(&self, round: Digest, owner: MemberNumber) -> bool {
-        self.delivered.contains(&(round, owner))
-    }
-
     /// A peer is gone, and what was on the way to it.
     pub(crate) fn down(&mut self, party: Party) {
         self.sends.retain(|(_, owner), _| node(*owner) != party);
@@ -58,11 +43,7 @@ impl Deliveries {
     ) -> Vec<Command<Job>> {
         let id = log.federation().policy().member_id(owner);
         let (again, command) = match reply {
-            Some(FileReply::Kept) => {
-                self.sends.remove(&(round, owner));
-                self.delivered.insert((round, owner));
-                return vec![Command::Commit(vec![Fact::Set(format!("{DELIVERED}{round}/{owner}"), Vec::new())])];
-            }
+            Some(FileReply::Kept) => (KEPT_RETRY_SECONDS, None),
             Some(FileReply::Refused(code)) => {
                 let reason = Reason::from_code(code).map_or_else(|| format!("code {code}"), |r| r.to_string());
                 let text = format!("{id} refused its decisions: {reason}; call its operator");
@@ -83,7 +64,7 @@ impl Deliveries {
                 Some(Sending::UnderWay) => false,
                 Some(Sending::NotBefore(time)) => now >= *time,
             };
-            if due && peers.follows(node(*owner)) && !self.has(*round, *owner) {
+            if due && peers.follows(node(*owner)) {
                 self.sends.insert((*round, *owner), Sending::UnderWay);
                 let (to, file) = (node(*owner), FileKey::Decisions { owner: *owner });
                 commands.push(Command::SendFile { to, round: *round, file, line: line.clone() });
@@ -93,8 +74,8 @@ impl Deliveries {
     }
 }
 
-/// Under `delivered/<round>/<owner>` stands nothing: the name says it.
-const DELIVERED: &str = "delivered/";
+/// After the owner kept the file: its receipt follows when its table is written.
+const KEPT_RETRY_SECONDS: u64 = 60;
 
 /// After a connection was lost.
 const LOST_RETRY_SECONDS: u64 = 5;

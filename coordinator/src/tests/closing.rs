@@ -110,7 +110,12 @@ fn rows_close_when_every_owner_is_complete() {
     }
     assert_eq!(phase(&rig), Phase::Deciding);
     assert_eq!(rig.ledger.open_round().unwrap().present_owners(), owners);
-    assert_eq!(refused(rig.ask(Request::Close {})), Refusal::NothingToClose {});
+    let ids: Vec<String> = owners.iter().map(|owner| rig.policy().member_id(*owner).to_owned()).collect();
+    let until = rig.ledger.open_round().unwrap().manifest().rows_until;
+    assert_eq!(refused(rig.ask(Request::Close {})), Refusal::OwnersUndecided { owners: ids.clone(), until });
+    rig.now = until;
+    let Response::Done { done: Done::RoundClosed { undecided } } = rig.ask(Request::Close {}) else { panic!() };
+    assert_eq!((undecided, phase(&rig)), (ids, Phase::Closed));
 }
 
 #[test]

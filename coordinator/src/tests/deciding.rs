@@ -233,6 +233,11 @@ fn decisions_are_sent_until_the_owner_has_them() {
     city.rig.restart();
     assert_eq!(sent(&city.rig.connect(owner)), [city.owner], "also after a restart");
     reply(&mut city.rig, Some(FileReply::Kept));
+    assert!(sent(&city.rig.tick()).is_empty(), "it writes its table");
+    city.rig.now += 60;
+    assert_eq!(sent(&city.rig.tick()), [city.owner], "kept is not yet written down");
+    let receipt = city.rig.line(owner, Statement::Receipt(Receipt::Decisions {}), true);
+    city.rig.feed(Input::Message(owner, Message::Submit { line: receipt }));
     assert!(city.rig.engine.status(city.rig.now).round.unwrap().waits_for.is_empty());
     city.rig.restart();
     assert!(sent(&city.rig.connect(owner)).is_empty());

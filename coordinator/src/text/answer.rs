@@ -26,6 +26,8 @@ impl Done {
             Done::PoolsClosed { missing } => say(Text::PoolsClosedMissing, &[&channels(language, missing)]),
             Done::RowsClosed { absent } if absent.is_empty() => say(Text::RowsClosed, &[]),
             Done::RowsClosed { absent } => say(Text::RowsClosedAbsent, &[&list(language, absent)]),
+            Done::RoundClosed { undecided } if undecided.is_empty() => say(Text::RoundClosed, &[]),
+            Done::RoundClosed { undecided } => say(Text::RoundClosedWithout, &[&list(language, undecided)]),
             Done::Abandoned { month } => say(Text::AbandonedDone, &[month]),
         }
     }
@@ -55,7 +57,9 @@ impl Refusal {
             Refusal::OwnersIncomplete { owners, until } => {
                 say(Text::OwnersIncomplete, &[&list(language, owners), &clock(*until)])
             }
-            Refusal::NothingToClose {} => say(Text::NothingToClose, &[]),
+            Refusal::OwnersUndecided { owners, until } => {
+                say(Text::OwnersUndecided, &[&list(language, owners), &clock(*until)])
+            }
             Refusal::ListLogged {} => say(Text::ListLogged, &[]),
             Refusal::Rule { reason: rule } => say(Text::Rule, &[&reason(language, *rule)]),
         }

@@ -31,6 +31,8 @@ pub(super) struct Enrolling {
     refused: BTreeSet<(u64, MemberNumber)>,
     /// Sources that are connected to the coordinator.
     online: BTreeSet<MemberNumber>,
+    /// Answers that a thread verifies now.
+    accepting: BTreeSet<(u64, MemberNumber)>,
     /// Batches under way and the sources whose answers are awaited; none until the batch is loaded.
     asking: BTreeMap<u64, Option<BTreeSet<MemberNumber>>>,
     /// Rounds for which batches were planned, and the one being planned.
@@ -70,11 +72,13 @@ impl Enrolling {
         true
     }
 
-    /// Whether every batch was answered by every one of these sources.
+    /// Whether every batch was answered by every one of these sources, or refused: then its people wait in vain.
     pub(super) fn complete(&self, sources: &BTreeSet<MemberNumber>) -> bool {
         self.batches.values().all(|batch| {
             let addressed = batch.sources.iter().filter(|source| sources.contains(&source.source));
-            addressed.into_iter().all(|source| self.enrolled.contains(&(batch.batch, source.source)))
+            addressed
+                .map(|source| (batch.batch, source.source))
+                .all(|key| self.enrolled.contains(&key) || self.refused.contains(&key))
         })
     }
 
@@ -100,13 +104,19 @@ impl Enrolling {
     /// Sources to ask now: connected, unanswered, not refused.
     fn askable(&self, batch: &EnrolmentBatch) -> BTreeSet<MemberNumber> {
         let sources = self.unanswered(batch).into_iter().map(|source| source.source);
-        let askable =
-            |source: &MemberNumber| self.online.contains(source) && !self.refused.contains(&(batch.batch, *source));
+        let askable = |source: &MemberNumber| {
+            let key = (batch.batch, *source);
+            self.online.contains(source) && !self.refused.contains(&key) && !self.accepting.contains(&key)
+        };
         sources.filter(askable).collect()
     }
 
     fn pending(&self) -> Vec<Pending> {
-        let open = self.batches.values().map(|batch| Pending { batch: batch.batch, sources: self.unanswered(batch) });
+        let open = self.batches.values().map(|batch| {
+            let mut sources = self.unanswered(batch);
+            sources.retain(|source| !self.refused.contains(&(batch.batch, source.source)));
+            Pending { batch: batch.batch, sources }
+        });
         open.filter(|pending| !pending.sources.is_empty()).collect()
     }
 }
@@ -138,7 +148,8 @@ impl NodeEngine {
     fn plan(&mut self) -> Option<Command<Job>> {
         let round = self.member.round()?;
         let hash = round.hash();
-        let known = self.enrolling.is_planned(hash) || self.enrolling.planning == Some(hash);
+        // One plan at a time: the next one's batches are numbered after this one's.
+        let known = self.enrolling.is_planned(hash) || self.enrolling.planning.is_some();
         if known || !self.preparation.has_snapshot(hash) {
             return None;
         }
@@ -199,10 +210,14 @@ impl NodeEngine {
             epoch: epoch.epoch,
             batch: number,
         };
+        if !self.enrolling.accepting.insert((number, source)) {
+            return Vec::new();
+        }
         vec![Command::Local(Job::Accept { context, key: Box::new(key), evaluated, proof })]
     }
 
     pub(super) fn enrolled(&mut self, batch: u64, source: MemberNumber) -> Commands {
+        self.enrolling.accepting.remove(&(batch, source));
         self.enrolling.enrolled.insert((batch, source));
         self.enrolling.settle(batch, source);
         let value = codec::encode(&(batch, source)).unwrap_or_default();
@@ -210,6 +225,7 @@ impl NodeEngine {
     }
 
     pub(super) fn answer_refused(&mut self, batch: u64, source: MemberNumber, now: u64) -> Commands {
+        self.enrolling.accepting.remove(&(batch, source));
         self.enrolling.refused.insert((batch, source));
         self.enrolling.settle(batch, source);
         let who = self.member.federation().policy().member_id(source);

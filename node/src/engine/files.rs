@@ -22,6 +22,8 @@ pub(super) struct Files {
     under_way: BTreeSet<(Digest, FileKey)>,
     kept: BTreeSet<(Digest, FileKey)>,
     refused: BTreeMap<(Digest, FileKey), u32>,
+    /// Not before this time is a file sent again.
+    not_before: BTreeMap<(Digest, FileKey), u64>,
 }
 
 impl Files {
@@ -33,7 +35,16 @@ impl Files {
         self.up.remove(&party);
     }
 
-    fn wanted(&self, key: (Digest, FileKey)) -> bool {
+    /// The receiver refused the file in the log: what it kept is gone there.
+    pub(super) fn refused(&mut self, key: (Digest, FileKey)) {
+        self.kept.remove(&key);
+        *self.refused.entry(key).or_default() += 1;
+    }
+
+    fn wanted(&self, key: (Digest, FileKey), now: u64) -> bool {
+        if self.not_before.get(&key).is_some_and(|time| now < *time) {
+            return false;
+        }
         let given_up = self.refused.get(&key).is_some_and(|times| *times >= REFUSALS_MAX);
         !self.kept.contains(&key) && !self.under_way.contains(&key) && !given_up
     }
@@ -41,14 +52,14 @@ impl Files {
 
 impl NodeEngine {
     /// Sends what the log shows as announced and the receivers lack.
-    pub(super) fn send_files(&mut self) -> Commands {
+    pub(super) fn send_files(&mut self, now: u64) -> Commands {
         let Some(round) = self.member.round() else { return Vec::new() };
         let hash = round.hash();
         let mut commands = Vec::new();
         for (file, to) in self.outstanding(round) {
             let logged = round.announcement(file).is_some();
             let Some(line) = self.member.announced(hash, file).filter(|_| logged) else { continue };
-            if self.files.up.contains(&to) && self.files.wanted((hash, file)) {
+            if self.files.up.contains(&to) && self.files.wanted((hash, file), now) {
                 self.files.under_way.insert((hash, file));
                 commands.push(Command::SendFile { to, round: hash, file, line: line.clone() });
             }
@@ -56,11 +67,13 @@ impl NodeEngine {
         commands
     }
 
-    pub(super) fn sent(&mut self, to: Party, round: Digest, file: FileKey, reply: Option<FileReply>) -> Commands {
-        let key = (round, file);
+    pub(super) fn sent(&mut self, to: Party, key: (Digest, FileKey), reply: Option<FileReply>, now: u64) -> Commands {
         self.files.under_way.remove(&key);
+        self.files.not_before.insert(key, now + RETRY_SECONDS);
+        let passing = [Reason::BeforeItsTime, Reason::NoSpace].map(|reason| Some(FileReply::Refused(reason.code())));
         match reply {
             None => Vec::new(),
+            reply if passing.contains(&reply) => Vec::new(),
             Some(FileReply::Kept) => {
                 self.files.kept.insert(key);
                 Vec::new()
@@ -69,7 +82,7 @@ impl NodeEngine {
                 *self.files.refused.entry(key).or_default() += 1;
                 let reason = Reason::from_code(code).map_or_else(|| format!("reason {code}"), |r| r.to_string());
                 let who = self.member.federation().party_name(to);
-                vec![Command::Tell(Severity::Warn, format!("{who} refused {}: {reason}", file.name()))]
+                vec![Command::Tell(Severity::Warn, format!("{who} refused {}: {reason}", key.1.name()))]
             }
         }
     }
@@ -97,5 +110,7 @@ impl NodeEngine {
     }
 }
 
+/// After a lost connection, or an answer that passes by itself.
+const RETRY_SECONDS: u64 = 2;
 /// A file is sent once more after a refusal; a second refusal stands until the program is started again.
 const REFUSALS_MAX: u32 = 2;

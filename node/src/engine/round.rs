@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use wugan_protocol::{
     engine::{Command, Fact, Offer, Severity},
+    envelope::Signed,
     file::FileKey,
-    hexes::Digest,
+    hexes::{Digest, sha256},
     ledger::{Round, SECONDS_PER_DAY, row_files},
+    month::Month,
     party::MemberNumber,
     reason::Reason,
     statement::{Receipt, SourceEpoch, Statement},
@@ -27,11 +29,20 @@ pub(super) struct Preparation {
     /// When this node first acted on each round, by its own clock: the retention time counts from there.
     opened: BTreeMap<Digest, u64>,
     preparing: Option<Digest>,
+    /// Not before this time are channels that failed read again.
+    prepare_from: u64,
+    /// Whether something failed in the reading under way.
+    failed: bool,
     forgetting: Option<Digest>,
     making_rows: Option<Digest>,
-    delivering: Option<Digest>,
-    /// Decisions that came before the log showed their announcement.
-    held: Option<Offer>,
+    delivering: BTreeSet<Digest>,
+    /// Rounds whose decisions are written down, and said to be.
+    delivered: BTreeSet<Digest>,
+    /// Decisions that came before the log showed their announcement, by round.
+    held: BTreeMap<Digest, Offer>,
+    /// What the log said of each round: its month, and the digest of this owner's decisions.
+    months: BTreeMap<Digest, Month>,
+    decisions: BTreeMap<Digest, Digest>,
 }
 
 impl Preparation {
@@ -42,7 +53,14 @@ impl Preparation {
             Some((name.parse().ok()?, seconds))
         });
         let opened = opened.collect();
-        Preparation { prepared: rounds(PREPARED), snapshots: rounds(SNAPSHOT), opened, ..Preparation::default() }
+        let delivered = rounds(DELIVERED);
+        Preparation {
+            delivered,
+            prepared: rounds(PREPARED),
+            snapshots: rounds(SNAPSHOT),
+            opened,
+            ..Preparation::default()
+        }
     }
 
     pub(super) fn has_snapshot(&self, round: Digest) -> bool {
@@ -55,7 +73,9 @@ impl NodeEngine {
     pub(super) fn prepare(&mut self, now: u64) -> Commands {
         let Some(round) = self.member.round() else { return Vec::new() };
         let hash = round.hash();
-        if self.preparation.prepared.contains(&hash) || self.preparation.preparing == Some(hash) {
+        // One reading at a time: each writes the quarantine anew.
+        let waits = self.preparation.preparing.is_some() || now < self.preparation.prepare_from;
+        if self.preparation.prepared.contains(&hash) || waits {
             return Vec::new();
         }
         let announced = |channel: &u16| {
@@ -67,6 +87,7 @@ impl NodeEngine {
             if round.pools_closed().is_some() { Vec::new() } else { own.filter(|c| !announced(c)).collect() };
         let task = self.task(round);
         self.preparation.preparing = Some(hash);
+        self.preparation.failed = false;
         let mut commands = Vec::new();
         if let Entry::Vacant(opened) = self.preparation.opened.entry(hash) {
             opened.insert(now);
@@ -119,29 +140,59 @@ impl NodeEngine {
     }
 
     pub(super) fn offered(&mut self, offer: Offer) -> Commands {
-        let from_coordinator = offer.from == self.member.federation().coordinator();
-        if !from_coordinator || !self.owner {
-            return vec![Command::Refuse { ticket: offer.ticket, reason: Reason::NotAllowed }];
+        let (ticket, file) = (offer.ticket, FileKey::Decisions { owner: self.me() });
+        let refuse = |reason| vec![Command::Refuse { ticket, reason }];
+        if offer.from != self.member.federation().coordinator() || !self.owner {
+            return refuse(Reason::NotAllowed);
         }
-        let old = self.preparation.held.replace(offer);
-        old.map(|old| Command::Refuse { ticket: old.ticket, reason: Reason::Repeated }).into_iter().collect()
+        match self.member.announced_file(&offer) {
+            Err(reason) => refuse(reason),
+            Ok((_, announcement)) if announcement.file != file => refuse(Reason::NotAllowed),
+            Ok((round, _)) => {
+                let old = self.preparation.held.insert(round, offer);
+                let too_many = self.preparation.held.len() > HELD_MAX;
+                let first = too_many.then(|| self.preparation.held.pop_first()).flatten().map(|(_, offer)| offer);
+                old.into_iter().chain(first).flat_map(|old| refuse_offer(&old, Reason::BeforeItsTime)).collect()
+            }
+        }
+    }
+
+    /// Remembers what the log says about decisions: they may come long after their round.
+    pub(super) fn note(&mut self, signed: &Signed) {
+        let body = signed.body();
+        match (&body.statement, body.head.round) {
+            (Statement::RoundManifest(manifest), _) => {
+                let hash = body.canonical().map(|bytes| sha256(&bytes));
+                self.preparation.months.extend(hash.ok().map(|hash| (hash, manifest.month)));
+            }
+            (Statement::Announcement(announcement), Some(round))
+                if announcement.file == (FileKey::Decisions { owner: self.me() }) =>
+            {
+                self.preparation.decisions.entry(round).or_insert(announcement.digest);
+            }
+            _ => {}
+        }
     }
 
     /// Accepts the decisions that the log announces.
     pub(super) fn take_decisions(&mut self) -> Commands {
-        let file = FileKey::Decisions { owner: self.me() };
-        let Some(round) = self.member.ledger().round() else { return Vec::new() };
-        let Some(announcement) = round.announcement(file) else { return Vec::new() };
-        let Some(offer) = self.preparation.held.take() else { return Vec::new() };
-        if offer.digest != announcement.digest {
-            return vec![Command::Refuse { ticket: offer.ticket, reason: Reason::DigestDiffers }];
-        }
-        let (hash, task) = (round.hash(), self.task(round));
-        let mut commands = vec![Command::Keep { ticket: offer.ticket, round: hash, file }];
-        let done = round.has_receipt(self.me(), &Receipt::Decisions {});
-        if !done && self.preparation.delivering != Some(hash) {
-            self.preparation.delivering = Some(hash);
-            commands.push(Command::Local(Job::Deliver { task }));
+        let announced = |round: &Digest| self.preparation.decisions.contains_key(round);
+        let ready: Vec<Digest> = self.preparation.held.keys().copied().filter(announced).collect();
+        ready.into_iter().flat_map(|round| self.take_decisions_of(round)).collect()
+    }
+
+    fn take_decisions_of(&mut self, round: Digest) -> Commands {
+        let Some(offer) = self.preparation.held.remove(&round) else { return Vec::new() };
+        let month = self.preparation.months.get(&round).copied();
+        let (Some(month), true) = (month, self.preparation.decisions.get(&round) == Some(&offer.digest)) else {
+            return refuse_offer(&offer, Reason::DigestDiffers);
+        };
+        let mut commands =
+            vec![Command::Keep { ticket: offer.ticket, round, file: FileKey::Decisions { owner: self.me() } }];
+        if !self.preparation.delivered.contains(&round) && self.preparation.delivering.insert(round) {
+            let mut id = [0; 16];
+            id.copy_from_slice(&round.0[..16]);
+            commands.push(Command::Local(Job::Deliver { task: RoundTask { hash: round, id, month, source: None } }));
         }
         commands
     }
@@ -158,6 +209,13 @@ impl NodeEngine {
                 self.source_failed(round, channel, reason, text, now)
             }
             Done::Prepared { round, evaluated } => {
+                self.preparation.preparing = None;
+                let open =
+                    self.member.round().is_some_and(|open| open.hash() == round && open.pools_closed().is_none());
+                if self.preparation.failed && open {
+                    self.preparation.prepare_from = now + FAILED_RETRY_SECONDS;
+                    return Vec::new();
+                }
                 self.preparation.prepared.insert(round);
                 let text = format!("pools made; {evaluated} people were new to this department's records");
                 let value = evaluated.to_le_bytes().to_vec();
@@ -168,14 +226,18 @@ impl NodeEngine {
                 commands.extend(self.announce(round, &made, now));
                 commands
             }
-            Done::Delivered { text } => {
-                let mut commands = vec![Command::Tell(Severity::Info, text)];
-                commands.extend(self.member.state(Statement::Receipt(Receipt::Decisions {}), true, now));
+            Done::Delivered { round, text } => {
+                self.preparation.delivering.remove(&round);
+                self.preparation.delivered.insert(round);
+                let done = fact(format!("{DELIVERED}/{round}"), Vec::new());
+                let mut commands = vec![Command::Tell(Severity::Info, text), done];
+                let receipt = Statement::Receipt(Receipt::Decisions {});
+                commands.extend(self.member.state_in(Some(round), receipt, now));
                 commands
             }
             Done::Forgotten { round } => self.forgotten(round),
-            Done::NotDelivered { reason } => {
-                self.preparation.delivering = None;
+            Done::NotDelivered { round, reason } => {
+                self.preparation.delivering.remove(&round);
                 vec![Command::Tell(Severity::Warn, format!("the decisions that came cannot be used: {reason}"))]
             }
             _ => Vec::new(),
@@ -198,8 +260,10 @@ impl NodeEngine {
         text: String,
         now: u64,
     ) -> Commands {
+        self.preparation.failed = true;
         let mut commands = vec![Command::Tell(Severity::Warn, text)];
-        if self.member.round().map(Round::hash) == Some(round) {
+        let said = |open: &Round| open.failures().get(&(self.me(), channel)) == Some(&reason);
+        if self.member.round().is_some_and(|open| open.hash() == round && !said(open)) {
             commands.extend(self.member.state(Statement::Failure { channel, reason }, true, now));
         }
         commands
@@ -219,8 +283,17 @@ impl NodeEngine {
     }
 }
 
+fn refuse_offer(offer: &Offer, reason: Reason) -> Commands {
+    vec![Command::Refuse { ticket: offer.ticket, reason }]
+}
+
 /// Facts: the value counts the people whose keys were evaluated, which is the curve arithmetic of a round at a source.
 const PREPARED: &str = "prepared";
 const OPENED: &str = "opened";
+const DELIVERED: &str = "delivered";
+/// Somebody may be mending the table.
+const FAILED_RETRY_SECONDS: u64 = 60;
+/// Rounds whose decisions may wait for the log.
+const HELD_MAX: usize = 4;
 const ROSTER: &str = "roster";
 const SNAPSHOT: &str = "snapshot";

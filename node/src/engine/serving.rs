@@ -6,6 +6,7 @@ use wugan_protocol::{
     codec,
     engine::{Command, Severity},
     hexes::sha256,
+    member::RestoreError,
     message::Message,
     oprf::{BatchContext, Element},
     party::MemberNumber,
@@ -29,13 +30,19 @@ pub(super) struct Serving {
     stated: BTreeSet<(MemberNumber, u64)>,
     /// Batches that a thread evaluates now.
     busy: BTreeSet<(MemberNumber, u64)>,
+    /// Batches whose refusal was stated in this run: a repetition grows nobody's log.
+    refused: BTreeSet<(MemberNumber, u64)>,
 }
 
 impl Serving {
-    pub(super) fn restore(facts: &BTreeMap<String, Vec<u8>>, epochs: Vec<u32>) -> Serving {
-        let charged = facts_under(facts, CHARGED).filter_map(|(_, value)| codec::decode::<Charge>(value).ok());
-        let stated = facts_under(facts, STATED).filter_map(|(_, value)| codec::decode(value).ok());
-        Serving { epochs, charged: charged.collect(), stated: stated.collect(), busy: BTreeSet::new() }
+    /// A charge that cannot be read would give its allowance back, so nothing is restored then.
+    pub(super) fn restore(facts: &BTreeMap<String, Vec<u8>>, epochs: Vec<u32>) -> Result<Serving, RestoreError> {
+        let charged = facts_under(facts, CHARGED).map(|(_, value)| codec::decode::<Charge>(value));
+        let stated = facts_under(facts, STATED).map(|(_, value)| codec::decode(value));
+        let (busy, refused) = (BTreeSet::new(), BTreeSet::new());
+        let charged = charged.collect::<Result<_, _>>().map_err(|_| RestoreError::Facts)?;
+        let stated = stated.collect::<Result<_, _>>().map_err(|_| RestoreError::Facts)?;
+        Ok(Serving { epochs, charged, stated, busy, refused })
     }
 
     /// Elements charged to an owner in an epoch, other batches than this one.
@@ -101,6 +108,9 @@ impl NodeEngine {
     pub(super) fn not_evaluated(&mut self, owner: MemberNumber, batch: u64, reason: Reason, now: u64) -> Commands {
         self.serving.busy.remove(&(owner, batch));
         let Some(entry) = self.member.ledger().batch(owner, batch).map(|batch| batch.entry) else { return Vec::new() };
+        if !self.serving.refused.insert((owner, batch)) {
+            return Vec::new();
+        }
         let who = self.member.federation().policy().member_id(owner).to_owned();
         let text = format!("enrolment batch {batch} of {who} refused: {reason}");
         let mut commands = vec![Command::Tell(Severity::Warn, text)];

@@ -184,7 +184,7 @@ impl Round {
             Statement::List { channels } => self.close_list(channels),
             Statement::RowsClosed {} => self.close_rows(time),
             Statement::Decisions(totals) => self.decide(totals),
-            Statement::RoundClosed {} => self.close(),
+            Statement::RoundClosed {} => self.close(time),
             Statement::RoundAbandoned { .. } => self.abandon(),
             _ => Err(Reason::NotAllowed),
         }
@@ -339,10 +339,15 @@ impl Round {
         Ok(())
     }
 
-    fn close(&mut self) -> Result<(), Reason> {
+    /// Without decisions for an owner a round is closed only after the latest time: then a server could not work with
+    /// the owner's files, and its people keep what they have.
+    fn close(&mut self, time: u64) -> Result<(), Reason> {
         let decided = self.present_owners().iter().all(|owner| self.totals.contains_key(owner));
-        if self.rows_closed.is_none() || !decided {
+        if self.rows_closed.is_none() {
             return Err(Reason::BeforeItsTime);
+        }
+        if !decided && time < self.manifest.rows_until {
+            return Err(Reason::CloseTooEarly);
         }
         self.end = Some(End::Closed);
         Ok(())

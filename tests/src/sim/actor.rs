@@ -44,6 +44,8 @@ pub(super) enum Delivery {
 /// A party, whatever its engine.
 pub(super) trait Act {
     fn take(&mut self, from: Party, delivery: Delivery, now: u64) -> anyhow::Result<Vec<(Party, Delivery)>>;
+    /// Does one of the jobs that wait, at `choice` among them; none if there are none.
+    fn work(&mut self, choice: u64, now: u64) -> anyhow::Result<Option<Vec<(Party, Delivery)>>>;
     fn restart(&mut self) -> anyhow::Result<()>;
     fn log(&self) -> Vec<Vec<u8>>;
     fn facts(&self) -> Vec<(String, Vec<u8>)>;
@@ -64,6 +66,8 @@ pub(super) struct Actor<E: Engine, W> {
     offers: HashMap<u64, Arrived>,
     tickets: u64,
     answers: VecDeque<Response>,
+    /// Jobs that a thread has not begun.
+    jobs: Vec<E::Job>,
     staff: fn(Request) -> Option<Input<E::Local>>,
     answered: fn(&E::Job) -> Option<Response>,
 }
@@ -89,6 +93,7 @@ impl<E: Engine, W: Worker<E::Job, E::Local>> Actor<E, W> {
             offers,
             tickets,
             answers,
+            jobs: Vec::new(),
             staff: |_| None,
             answered: |_| None,
         })
@@ -120,12 +125,7 @@ impl<E: Engine, W: Worker<E::Job, E::Local>> Actor<E, W> {
         })
     }
 
-    fn execute(
-        &mut self,
-        command: Command<E::Job>,
-        inputs: &mut VecDeque<Input<E::Local>>,
-        out: &mut Vec<(Party, Delivery)>,
-    ) -> anyhow::Result<()> {
+    fn execute(&mut self, command: Command<E::Job>, out: &mut Vec<(Party, Delivery)>) -> anyhow::Result<()> {
         match command {
             Command::Commit(facts) => facts.into_iter().for_each(|fact| self.commit(fact)),
             Command::Send(to, message) => {
@@ -154,13 +154,25 @@ impl<E: Engine, W: Worker<E::Job, E::Local>> Actor<E, W> {
             Command::Discard { round, file } => self.rounds.discard(round, file)?,
             Command::Disconnect(party, _) => out.push((party, Delivery::Cut)),
             Command::Local(job) => {
-                self.answers.extend((self.answered)(&job));
-                self.worker.run(job, &mut |local| inputs.push_back(Input::Local(local)));
+                let answer = (self.answered)(&job);
+                // Answers to the staff take no time.
+                if answer.is_none() {
+                    self.jobs.push(job);
+                }
+                self.answers.extend(answer);
             }
             Command::Tell(..) => {}
             Command::Stop(text) => bail!("{} stops: {text}", self.name),
         }
         Ok(())
+    }
+
+    fn handle(&mut self, input: Input<E::Local>, now: u64) -> anyhow::Result<Vec<(Party, Delivery)>> {
+        let mut out = Vec::new();
+        for command in self.engine.handle(input, now) {
+            self.execute(command, &mut out)?;
+        }
+        Ok(out)
     }
 
     fn commit(&mut self, fact: Fact) {
@@ -175,18 +187,27 @@ impl<E: Engine, W: Worker<E::Job, E::Local>> Actor<E, W> {
 
 impl<E: Engine, W: Worker<E::Job, E::Local>> Act for Actor<E, W> {
     fn take(&mut self, from: Party, delivery: Delivery, now: u64) -> anyhow::Result<Vec<(Party, Delivery)>> {
-        let mut inputs: VecDeque<_> = self.input(from, delivery)?.into_iter().collect();
-        let mut out = Vec::new();
-        while let Some(input) = inputs.pop_front() {
-            for command in self.engine.handle(input, now) {
-                self.execute(command, &mut inputs, &mut out)?;
-            }
+        let input = self.input(from, delivery)?;
+        input.map_or(Ok(Vec::new()), |input| self.handle(input, now))
+    }
+
+    fn work(&mut self, choice: u64, now: u64) -> anyhow::Result<Option<Vec<(Party, Delivery)>>> {
+        if self.jobs.is_empty() {
+            return Ok(None);
         }
-        Ok(out)
+        let job = self.jobs.remove(choice as usize % self.jobs.len());
+        let mut said = Vec::new();
+        self.worker.run(job, &mut |local| said.push(local));
+        let mut out = Vec::new();
+        for local in said {
+            out.extend(self.handle(Input::Local(local), now)?);
+        }
+        Ok(Some(out))
     }
 
     fn restart(&mut self) -> anyhow::Result<()> {
         self.offers.clear();
+        self.jobs.clear();
         (self.engine, self.worker) = (self.make)(self.stored.clone())?;
         Ok(())
     }

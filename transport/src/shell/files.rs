@@ -26,7 +26,7 @@ where
 
     pub(super) async fn keep(&mut self, ticket: u64, round: Digest, file: FileKey) -> Result<(), ShellError> {
         let Some(incoming) = self.offers.remove(&ticket) else { return Ok(()) };
-        std::fs::create_dir_all(self.rounds.folder(round))?;
+        self.rounds.make_folder(round)?;
         let kept = incoming.keep_as(self.rounds.path(round, file)).await;
         kept.map_err(|error| ShellError::State(error.to_string()))
     }

@@ -96,7 +96,7 @@ impl<J: Send + 'static> Workers<J> {
         Ok(Workers { jobs })
     }
 
-    /// Queues a job. When every worker died of a panic, the process has already been ended by it.
+    /// Queues a job. A worker that panics ends the process.
     pub(super) fn give(&self, job: J) {
         drop(self.jobs.send(job));
     }
