@@ -179,12 +179,13 @@ where
 
     async fn serve(&mut self) -> Result<(), ShellError> {
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let first = tokio::select! {
                 _ = terminate.recv() => return Ok(()),
-                _ = tokio::signal::ctrl_c() => return Ok(()),
+                _ = interrupt.recv() => return Ok(()),
                 _ = tick.tick() => Input::Tick,
                 Some(event) = self.events.recv() => self.input(event),
                 Some(local) = self.locals.recv() => Input::Local(local),

@@ -27,6 +27,10 @@ pub fn main() -> ExitCode {
 
 fn member(program: Program, config: &Path) -> ExitCode {
     wugan_transport::logging(false);
+    // However the demo ends, no member is left behind.
+    if let Err(error) = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM)) {
+        complain(&error);
+    }
     let outcome = wugan_transport::harden_process().map_err(anyhow::Error::from).and_then(|()| {
         match program {
             Program::Node => wugan_node::service::run(config)?,

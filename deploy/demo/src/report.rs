@@ -139,6 +139,10 @@ fn bytes(layout: &Layout, seen: &Seen) -> anyhow::Result<Vec<(&'static str, u64)
 
 fn size(folder: &Path, prefix: &str) -> anyhow::Result<u64> {
     let mut bytes = 0;
+    // A server that received nothing has no folder for the round.
+    if !folder.exists() {
+        return Ok(0);
+    }
     let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
     for entry in entries {
         let entry = entry?;

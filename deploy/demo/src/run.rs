@@ -43,6 +43,9 @@ pub fn run(args: &RunArgs, out: &mut dyn io::Write) -> Result<(), RunError> {
             format!("the policy asks for {days} days between rounds, so only one can be run now: use --rounds 1");
         return Err(RunError::Usage(text));
     }
+    if args.input.is_none() {
+        plan(args).months().map_err(|error| RunError::Usage(error.to_string()))?;
+    }
     let layout = Layout::new(folder(args)?);
     fill(args, &layout, &policy, &months)?;
     let report = federation(args, &layout, &policy, &months, out)?;
@@ -148,18 +151,22 @@ fn new_folder() -> anyhow::Result<PathBuf> {
 /// Generates the city, or copies what was prepared.
 fn fill(args: &RunArgs, layout: &Layout, policy: &Policy, months: &[Month]) -> anyhow::Result<()> {
     if let Some(input) = &args.input {
-        return copy_city(input, layout, policy);
+        copy_city(input, layout, policy)?;
+        return forget_earlier_decisions(layout, policy, months);
     }
+    generate(&plan(args), CATALOGUE, layout.root())?;
+    Ok(())
+}
+
+fn plan(args: &RunArgs) -> CityPlan {
     let last_day = args.month.last_day();
-    let plan = CityPlan {
+    CityPlan {
         people: args.people,
         records: args.records(),
         seed: args.seed,
         first_month: (last_day.year(), last_day.month()),
-        rounds: months.len() as u32,
-    };
-    generate(&plan, CATALOGUE, layout.root())?;
-    Ok(())
+        rounds: args.rounds(),
+    }
 }
 
 fn copy_city(input: &Path, layout: &Layout, policy: &Policy) -> anyhow::Result<()> {
@@ -180,6 +187,19 @@ fn copy_city(input: &Path, layout: &Layout, policy: &Policy) -> anyhow::Result<(
         // A file that is not there is the node's business: the channel is missing, and the node says why.
         for file in files.filter(|file| from.join(file).exists()) {
             fs::copy(from.join(&file), to.join(&file))?;
+        }
+    }
+    Ok(())
+}
+
+/// An owner that is offline has no decisions of a month, also where an earlier run left some.
+fn forget_earlier_decisions(layout: &Layout, policy: &Policy, months: &[Month]) -> anyhow::Result<()> {
+    for department in &policy.departments {
+        for month in months {
+            match fs::remove_file(layout.decisions(&department.id, &month.to_string())) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
         }
     }
     Ok(())

@@ -44,11 +44,12 @@ pub fn run_round(client: &Client, processes: &mut Processes, month: Month, offli
         match status.phase {
             Phase::Closed if delivered(round, offline) => {
                 bar.finish_and_clear();
+                say_failures(round);
                 let phases = watch.finish();
                 return Ok(Seen { month, round: round.hash.to_string(), phases });
             }
             Phase::Abandoned => bail!("the round of {month} was abandoned"),
-            Phase::Pools if pools_are_in(round, offline) => close(client)?,
+            Phase::Pools if pools_are_in(round, offline) => close(client).inspect_err(|_| say_failures(round))?,
             Phase::Rows if rows_are_in(round, offline) => close(client)?,
             _ => std::thread::sleep(LOOK_EVERY),
         }
@@ -87,6 +88,21 @@ fn close(client: &Client) -> anyhow::Result<()> {
         _ => {}
     }
     Ok(())
+}
+
+/// Tells what did not take part and why; the node's log in its state folder tells more.
+#[expect(clippy::print_stderr, reason = "messages to people go to standard error")]
+fn say_failures(round: &RoundStatus) {
+    for department in &round.departments {
+        for failed in &department.failed {
+            eprintln!("{}: channel {} did not take part: {}", department.id, failed.channel, failed.reason);
+        }
+    }
+    for owner in &round.owners {
+        if let Some(reason) = owner.failed {
+            eprintln!("{}: roster.csv did not take part: {reason}", owner.id);
+        }
+    }
 }
 
 /// Every running department's channels are in, or its node said that they cannot be.
