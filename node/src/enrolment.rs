@@ -29,7 +29,7 @@ use crate::{
 pub struct Enrolment {
     vault: Vault,
     folder: PathBuf,
-    /// Verified answers, kept for the retention time: they are what a source's proof is about.
+    /// Verified answers, kept as evidence of what each source proved.
     received: Answers,
     cache: Cache,
     /// Batches under way, blinded: making one again costs as much as verifying several answers.
