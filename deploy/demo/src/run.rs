@@ -196,8 +196,11 @@ fn copy_city(input: &Path, layout: &Layout, policy: &Policy) -> anyhow::Result<(
 fn forget_earlier_decisions(layout: &Layout, policy: &Policy, months: &[Month]) -> anyhow::Result<()> {
     for department in &policy.departments {
         for month in months {
-            match fs::remove_file(layout.decisions(&department.id, &month.to_string())) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            let path = layout.decisions(&department.id, &month.to_string());
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    anyhow::bail!("{} of an earlier run cannot be removed: {error}", path.display())
+                }
                 _ => {}
             }
         }
