@@ -111,7 +111,7 @@ impl Engine for CoordinatorEngine {
         // What a new follower lacks is sent before this input's own entries: these then go to it as to all others.
         let later = match input {
             Input::Message(party, Message::Follow { entries }) => {
-                commands.extend(self.follow(party, entries));
+                commands.extend(self.follow(party, entries, now));
                 Vec::new()
             }
             input => self.take(input, now),
@@ -183,7 +183,7 @@ impl CoordinatorEngine {
         commands
     }
 
-    fn follow(&mut self, party: Party, entries: u64) -> Vec<Command<Job>> {
+    fn follow(&mut self, party: Party, entries: u64, now: u64) -> Vec<Command<Job>> {
         let held = self.log.ledger().entries();
         let who = self.log.federation().party_name(party);
         if entries > held {
@@ -202,18 +202,18 @@ impl CoordinatorEngine {
         self.witnessed |= party.member != self.log.federation().policy().coordinator;
         self.peers.follow(party);
         let mut commands = vec![Command::SendLog(party, entries)];
-        commands.extend(self.online());
+        commands.extend(self.online(now));
         commands
     }
 
     fn down(&mut self, party: Party, now: u64) -> Vec<Command<Job>> {
         self.peers.down(party, now);
         self.deliveries.down(party);
-        self.online().into_iter().collect()
+        self.online(now).into_iter().collect()
     }
 
-    fn online(&self) -> Option<Command<Job>> {
-        self.peers.online(self.log.federation()).map(|(owners, message)| Command::Send(owners, message))
+    fn online(&self, now: u64) -> Option<Command<Job>> {
+        self.peers.online(self.log.federation(), now).map(|(owners, message)| Command::Send(owners, message))
     }
 
     fn file(&mut self, offer: &Offer) -> Vec<Command<Job>> {

@@ -83,10 +83,7 @@ impl Log {
         let party = self.federation().coordinator();
         let head = self.ledger.head(party, self.ledger.place(party), in_round, now);
         let signed = Body { head, statement }.sign(self.signer.as_ref()).map_err(|_| Reason::Malformed)?;
-        let mut next = self.ledger.clone();
-        let logged = next.apply(next.admit(signed.bytes())?);
-        logged.verdict?;
-        self.ledger = next;
+        let logged = self.ledger.apply_effective(self.ledger.admit(signed.bytes())?)?;
         self.fresh.push(signed.bytes().to_vec());
         self.note(&logged);
         Ok(())

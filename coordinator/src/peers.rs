@@ -64,11 +64,11 @@ impl Peers {
 
     /// Tells roster owners which sources a batch can be relayed to: those that hold the log to its tip, since an
     /// enrolment batch may arrive only after its entry.
-    pub(crate) fn online(&self, federation: &Federation) -> Option<(Vec<Party>, Message)> {
+    pub(crate) fn online(&self, federation: &Federation, time: u64) -> Option<(Vec<Party>, Message)> {
         let node = |member| Party { member, role: Role::Node };
         let owners: Vec<Party> = federation.policy().owners().map(node).filter(|owner| self.follows(*owner)).collect();
         let nodes = self.followers.iter().filter(|party| party.role == Role::Node);
         let nodes: Vec<MemberNumber> = nodes.map(|party| party.member).collect();
-        (!owners.is_empty()).then_some((owners, Message::Online { nodes }))
+        (!owners.is_empty()).then_some((owners, Message::Online { time, nodes }))
     }
 }

@@ -39,6 +39,8 @@ pub struct NodeEngine {
     enrolling: Enrolling,
     preparation: Preparation,
     files: Files,
+    /// What the coordinator's clock showed, as last told, and this node's at that moment.
+    coordinator_clock: Option<(u64, u64)>,
 }
 
 impl NodeEngine {
@@ -63,6 +65,7 @@ impl NodeEngine {
             enrolling: Enrolling::restore(&stored.facts),
             preparation: Preparation::restore(&stored.facts),
             files: Files::default(),
+            coordinator_clock: None,
             member,
             owner,
         };
@@ -81,6 +84,12 @@ impl NodeEngine {
         self.member.party().member
     }
 
+    /// What the coordinator's clock shows now, as far as this node knows.
+    fn coordinator_time(&self, now: u64) -> u64 {
+        let told = |(theirs, mine): (u64, u64)| theirs.saturating_add(now.saturating_sub(mine));
+        self.coordinator_clock.map_or(now, told)
+    }
+
     fn message(&mut self, from: Party, message: Message, now: u64) -> Commands {
         if from != self.member.federation().coordinator() {
             return vec![Command::Disconnect(from, Reason::NotAllowed)];
@@ -91,7 +100,8 @@ impl NodeEngine {
                 commands.extend(logged.iter().filter_map(|entry| self.logged(entry)));
                 commands
             }
-            Message::Online { nodes } => {
+            Message::Online { time, nodes } => {
+                self.coordinator_clock = Some((time, now));
                 self.enrolling.online(nodes.into_iter().collect());
                 Vec::new()
             }

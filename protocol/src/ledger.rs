@@ -131,17 +131,29 @@ impl Ledger {
         Ok(Admitted { party: Some(party), signed })
     }
 
+    /// Appends an admitted entry only if it has an effect.
+    ///
+    /// # Errors
+    /// Why it would have none; the ledger is as before then.
+    pub fn apply_effective(&mut self, entry: Admitted) -> Result<Logged, Reason> {
+        // Whatever refuses an entry changes nothing, so the entry can be tried on the ledger itself.
+        if let Some(party) = entry.party {
+            self.state(party, &entry.signed)?;
+        }
+        Ok(self.place_at_end(entry, Ok(())))
+    }
+
     /// Appends an admitted entry.
     pub fn apply(&mut self, entry: Admitted) -> Logged {
+        let verdict = entry.party.map_or(Ok(()), |party| self.state(party, &entry.signed));
+        self.place_at_end(entry, verdict)
+    }
+
+    fn place_at_end(&mut self, entry: Admitted, verdict: Result<(), Reason>) -> Logged {
         let Admitted { party, signed } = entry;
-        let verdict = match party {
-            None => Ok(()),
-            Some(party) => {
-                let next = Place { seq: signed.body().head.seq + 1, prev: Some(signed.hash()) };
-                self.heads.insert(party, next);
-                self.state(party, &signed)
-            }
-        };
+        if let Some(party) = party {
+            self.heads.insert(party, Place { seq: signed.body().head.seq + 1, prev: Some(signed.hash()) });
+        }
         let index = self.entries;
         self.entries += 1;
         Logged { index, party, signed, verdict }

@@ -27,8 +27,11 @@ pub enum Message {
         /// Canonical bytes of the signed entry.
         line: Vec<u8>,
     },
-    /// Coordinator to roster owners: the nodes that are connected, ascending.
+    /// Coordinator to roster owners: the nodes that are connected, ascending, and what its clock shows: the times in a
+    /// round manifest are by that clock.
     Online {
+        /// Seconds since 1970 UTC.
+        time: u64,
         /// Their member numbers.
         nodes: Vec<MemberNumber>,
     },

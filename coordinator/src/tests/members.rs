@@ -135,7 +135,7 @@ fn what_only_the_coordinator_says_cuts_the_connection() {
     let mut rig = Rig::new();
     let tax = node(rig.member("tax"));
     rig.connect(tax);
-    for message in [Message::Online { nodes: vec![1] }, Message::Entries { first: 0, lines: Vec::new() }] {
+    for message in [Message::Online { time: 0, nodes: vec![1] }, Message::Entries { first: 0, lines: Vec::new() }] {
         assert_eq!(disconnected(&rig.feed(Input::Message(tax, message))), Some((tax, Reason::NotAllowed)));
     }
 }
@@ -145,7 +145,7 @@ fn owners_are_told_which_nodes_are_there() {
     let mut rig = Rig::new();
     let online = |commands: &[Command<Job>]| {
         let mut online = commands.iter().filter_map(|command| match command {
-            Command::Send(parties, Message::Online { nodes }) => Some((parties.clone(), nodes.clone())),
+            Command::Send(parties, Message::Online { nodes, .. }) => Some((parties.clone(), nodes.clone())),
             _ => None,
         });
         online.next()

@@ -362,7 +362,7 @@ fn messages_from_others_cut_the_connection() {
     let mut matching = start();
     let (police, coordinator) = (matching.world.node("police"), matching.world.federation.coordinator());
     matching.message(police, Message::Entries { first: 0, lines: Vec::new() });
-    matching.message(coordinator, Message::Online { nodes: Vec::new() });
+    matching.message(coordinator, Message::Online { time: 0, nodes: Vec::new() });
     let cut = |party| Event::Cut(party, Reason::NotAllowed);
     assert_eq!(matching.events, [cut(police), cut(coordinator)]);
 }

@@ -33,8 +33,10 @@ pub(super) struct Enrolling {
     online: BTreeSet<MemberNumber>,
     /// Answers that a thread verifies now.
     accepting: BTreeSet<(u64, MemberNumber)>,
-    /// Batches under way and the sources whose answers are awaited; none until the batch is loaded.
-    asking: BTreeMap<u64, Option<BTreeSet<MemberNumber>>>,
+    /// Batches that a thread reads now.
+    loading: BTreeSet<u64>,
+    /// Batches that each source was sent and has not answered.
+    asked: BTreeMap<MemberNumber, BTreeSet<u64>>,
     /// Rounds for which batches were planned, and the one being planned.
     planned: BTreeSet<Digest>,
     planning: Option<Digest>,
@@ -55,12 +57,7 @@ impl Enrolling {
 
     pub(super) fn online(&mut self, nodes: BTreeSet<MemberNumber>) {
         self.online = nodes;
-        let online = &self.online;
-        self.asking.retain(|_, awaited| {
-            let Some(awaited) = awaited else { return true };
-            awaited.retain(|source| online.contains(source));
-            !awaited.is_empty()
-        });
+        self.asked.retain(|source, _| self.online.contains(source));
     }
 
     /// Whether a refusal is of a batch of this owner; the source that refused is not asked again.
@@ -88,12 +85,7 @@ impl Enrolling {
 
     /// The source need not be awaited for this batch any more.
     fn settle(&mut self, batch: u64, source: MemberNumber) {
-        if let Some(Some(awaited)) = self.asking.get_mut(&batch) {
-            awaited.remove(&source);
-            if awaited.is_empty() {
-                self.asking.remove(&batch);
-            }
-        }
+        self.asked.entry(source).or_default().remove(&batch);
     }
 
     fn unanswered(&self, batch: &EnrolmentBatch) -> Vec<SourceEpoch> {
@@ -101,12 +93,18 @@ impl Enrolling {
         batch.sources.iter().filter(open).copied().collect()
     }
 
-    /// Sources to ask now: connected, unanswered, not refused.
+    /// Sources to ask now: connected, unanswered, not refused, and not busy with others. One source that is silent
+    /// holds up nobody but itself.
     fn askable(&self, batch: &EnrolmentBatch) -> BTreeSet<MemberNumber> {
         let sources = self.unanswered(batch).into_iter().map(|source| source.source);
         let askable = |source: &MemberNumber| {
             let key = (batch.batch, *source);
-            self.online.contains(source) && !self.refused.contains(&key) && !self.accepting.contains(&key)
+            let settled = self.refused.contains(&key) || self.accepting.contains(&key);
+            let free = self
+                .asked
+                .get(source)
+                .is_none_or(|asked| asked.len() < BATCHES_PER_SOURCE_MAX && !asked.contains(&batch.batch));
+            self.online.contains(source) && !settled && free
         };
         sources.filter(askable).collect()
     }
@@ -130,16 +128,16 @@ impl NodeEngine {
         }
         let mut next = Vec::new();
         for (number, batch) in &self.enrolling.batches {
-            if self.enrolling.asking.len() + next.len() >= BATCHES_UNDER_WAY_MAX {
+            if self.enrolling.loading.len() + next.len() >= BATCHES_LOADING_MAX {
                 break;
             }
             let logged = self.member.ledger().batch(self.me(), *number).is_some();
-            if logged && !self.enrolling.asking.contains_key(number) && !self.enrolling.askable(batch).is_empty() {
+            if logged && !self.enrolling.loading.contains(number) && !self.enrolling.askable(batch).is_empty() {
                 next.push(*number);
             }
         }
         for number in next {
-            self.enrolling.asking.insert(number, None);
+            self.enrolling.loading.insert(number);
             commands.push(Command::Local(Job::Load { batch: number }));
         }
         commands
@@ -173,15 +171,16 @@ impl NodeEngine {
     }
 
     pub(super) fn loaded(&mut self, number: u64, blinded: Vec<Element>) -> Commands {
+        self.enrolling.loading.remove(&number);
         let Some(batch) = self.enrolling.batches.get(&number) else { return Vec::new() };
-        let sources = self.enrolling.askable(batch);
+        let sources: Vec<MemberNumber> = self.enrolling.askable(batch).into_iter().collect();
         if sources.is_empty() {
-            self.enrolling.asking.remove(&number);
             return Vec::new();
         }
-        let list = sources.iter().copied().collect();
-        self.enrolling.asking.insert(number, Some(sources));
-        let message = Message::Batch { owner: self.me(), batch: number, sources: list, blinded };
+        for source in &sources {
+            self.enrolling.asked.entry(*source).or_default().insert(number);
+        }
+        let message = Message::Batch { owner: self.me(), batch: number, sources, blinded };
         vec![Command::Send(vec![self.member.federation().coordinator()], message)]
     }
 
@@ -249,5 +248,37 @@ pub(super) fn sources_of(round: &Round) -> BTreeMap<MemberNumber, SourceEpoch> {
 const BATCH: &str = "batch";
 const ENROLLED: &str = "enrolled";
 const PLANNED: &str = "planned";
-/// Batches sent and not answered by all who are connected: enough to keep sources busy, 300 KB each.
-const BATCHES_UNDER_WAY_MAX: usize = 3;
+/// Batches sent to a source and not answered by it, 300 KB each: one that it works on and one that waits.
+const BATCHES_PER_SOURCE_MAX: usize = 2;
+/// Batches read from disk at once.
+const BATCHES_LOADING_MAX: usize = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wugan_protocol::hexes::sha256;
+
+    fn batch(number: u64) -> EnrolmentBatch {
+        let sources = [1, 2].map(|source| SourceEpoch { source, epoch: 1 }).to_vec();
+        EnrolmentBatch { batch: number, sources, count: 256, elements: sha256(&[]) }
+    }
+
+    #[test]
+    fn a_silent_source_holds_up_only_itself() {
+        let mut enrolling = Enrolling { online: [1, 2].into(), ..Enrolling::default() };
+        for number in 0..4 {
+            let sources = enrolling.askable(&batch(number));
+            let both = number < BATCHES_PER_SOURCE_MAX as u64;
+            assert_eq!(sources, if both { [1, 2].into() } else { BTreeSet::from([1]) }, "batch {number}");
+            for source in sources {
+                enrolling.asked.entry(source).or_default().insert(number);
+            }
+            enrolling.settle(number, 1);
+        }
+        enrolling.settle(0, 2);
+        assert_eq!(enrolling.askable(&batch(2)), [1, 2].into());
+        enrolling.online([1].into());
+        enrolling.online([1, 2].into());
+        assert_eq!(enrolling.askable(&batch(1)), [1, 2].into(), "asked again after it was away");
+    }
+}

@@ -131,7 +131,8 @@ impl NodeEngine {
         }
         let sources = self.listed_sources(round, list);
         let listed: BTreeSet<MemberNumber> = sources.keys().copied().collect();
-        if now < round.manifest().enrolment_until && !self.enrolling.complete(&listed) {
+        let time = self.coordinator_time(now);
+        if time < round.manifest().enrolment_until && !self.enrolling.complete(&listed) {
             return Vec::new();
         }
         let job = Job::MakeRows { task: self.task(round), sources, matters: round.matters(self.me()).to_vec() };
