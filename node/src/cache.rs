@@ -9,7 +9,11 @@ use std::{
 use wugan_protocol::{oprf::MatchingKey, person::PersonId, statement::SourceEpoch};
 use zeroize::Zeroize;
 
-use crate::vault::{Sealed, Vault, read_item};
+use crate::{
+    snapshot::{ROW_BYTES, Snapshot, roster_row},
+    sorter::{Sorted, Sorter},
+    vault::{PERSON_BYTES, Sealed, Vault, person_bytes, person_of, read_item},
+};
 
 /// The matching keys that a node holds.
 #[derive(Clone, Debug)]
@@ -35,7 +39,7 @@ impl Cache {
         let _names = self.lock();
         self.vault.write(&self.free_name(source)?, |out| {
             entries.iter().try_for_each(|(person, key)| {
-                out.write_all(&person.to_u64().to_be_bytes())?;
+                out.write_all(&person_bytes(*person))?;
                 out.write_all(key.as_bytes())
             })
         })?;
@@ -52,41 +56,49 @@ impl Cache {
         self.entries_of(&names)
     }
 
-    /// Those of `people` (ascending) who have no key yet.
+    /// Calls `found` for each of `people` (ascending), and what comes with it, with the person's key, or none.
     ///
     /// # Errors
-    /// Those of the disk.
-    pub fn unknown(&self, source: SourceEpoch, people: &[PersonId]) -> io::Result<Vec<PersonId>> {
-        let mut unknown = Vec::new();
-        self.look_up(source, people, |person, key| {
-            if key.is_none() {
-                unknown.push(person);
-            }
-            Ok(())
-        })?;
-        Ok(unknown)
-    }
-
-    /// Calls `found` for each of `people` (ascending) with the person's key, or none.
-    ///
-    /// # Errors
-    /// Those of the disk and of `found`.
-    pub fn look_up(
+    /// Those of the disk, of `people` and of `found`.
+    pub fn look_up<T>(
         &self,
         source: SourceEpoch,
-        people: &[PersonId],
-        mut found: impl FnMut(PersonId, Option<&MatchingKey>) -> io::Result<()>,
+        people: impl Iterator<Item = io::Result<(PersonId, T)>>,
+        mut found: impl FnMut((PersonId, T), Option<&MatchingKey>) -> io::Result<()>,
     ) -> io::Result<()> {
         let mut entries = self.entries(source)?;
         let mut entry = entries.next()?;
-        for person in people {
-            while entry.as_ref().is_some_and(|(known, _)| known < person) {
+        for item in people {
+            let (person, with) = item?;
+            while entry.as_ref().is_some_and(|(known, _)| *known < person) {
                 entry = entries.next()?;
             }
-            let key = entry.as_ref().filter(|(known, _)| known == person).map(|(_, key)| key);
-            found(*person, key)?;
+            let key = entry.as_ref().filter(|(known, _)| *known == person).map(|(_, key)| key);
+            found((person, with), key)?;
         }
         Ok(())
+    }
+
+    /// Which people of a snapshot lack a key at which of `sources`: pairs of person and place of the source, ascending,
+    /// in the form of [`roster_row`].
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn lacking(
+        &self,
+        snapshot: &Snapshot<'_>,
+        sources: &[SourceEpoch],
+        spill: &Vault,
+    ) -> io::Result<Sorted<ROW_BYTES>> {
+        let mut lacking = Sorter::new(spill, LACKING_MEMORY_BYTES);
+        for (place, source) in (0..).zip(sources) {
+            let people = snapshot.people()?.map(|person| Ok((person?, ())));
+            self.look_up(*source, people, |(person, ()), key| match key {
+                Some(_) => Ok(()),
+                None => lacking.push(roster_row(person, place)),
+            })?;
+        }
+        lacking.sorted()
     }
 
     /// Names of the segments of a source's epoch.
@@ -108,7 +120,7 @@ impl Cache {
         let mut entries = self.entries_of(&names)?;
         self.vault.write(&self.free_name(source)?, |out| {
             while let Some((person, key)) = entries.next()? {
-                out.write_all(&person.to_u64().to_be_bytes())?;
+                out.write_all(&person_bytes(person))?;
                 out.write_all(key.as_bytes())?;
             }
             Ok(())
@@ -170,10 +182,9 @@ impl Entries {
 
     fn read(&mut self, place: usize) -> io::Result<Option<(PersonId, MatchingKey)>> {
         let Some(mut item) = read_item::<ENTRY_BYTES>(&mut self.segments[place])? else { return Ok(None) };
-        let damaged = || io::Error::other("a segment of the matching key cache is damaged; delete the cache folder");
-        let (person, key) = item.split_first_chunk().ok_or_else(damaged)?;
-        let person = PersonId::from_u64(u64::from_be_bytes(*person)).ok_or_else(damaged)?;
-        let key = MatchingKey::from_bytes(*key.first_chunk().ok_or_else(damaged)?);
+        let mut key = [0; ENTRY_BYTES - PERSON_BYTES];
+        key.copy_from_slice(&item[PERSON_BYTES..]);
+        let (person, key) = (person_of(&item)?, MatchingKey::from_bytes(key));
         item.zeroize();
         Ok(Some((person, key)))
     }
@@ -186,6 +197,8 @@ fn prefix(source: SourceEpoch) -> String {
 const ENTRY_BYTES: usize = 40;
 /// Above this many segments they are merged: each open one costs a descriptor and 64 KiB.
 const SEGMENTS_MAX: usize = 16;
+/// Pairs held in memory while those who lack a key are found.
+const LACKING_MEMORY_BYTES: usize = 16 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -216,11 +229,17 @@ mod tests {
         let mut asked: Vec<PersonId> = known.iter().copied().chain([person(999), person(1)]).collect();
         asked.sort_unstable();
         asked.dedup();
-        assert_eq!(cache.unknown(source, &asked).unwrap(), [person(1), person(999)]);
+        let mut unknown = Vec::new();
+        let note = |(person, ()), key: Option<&MatchingKey>| {
+            unknown.extend(key.is_none().then_some(person));
+            Ok(())
+        };
+        cache.look_up(source, asked.into_iter().map(|person| Ok((person, ()))), note).unwrap();
+        assert_eq!(unknown, [person(1), person(999)]);
         cache.add(source, &[(person(204), key(2))]).unwrap();
         let mut found = 0;
         cache
-            .look_up(source, &[person(204)], |_, key| {
+            .look_up(source, [Ok((person(204), ()))].into_iter(), |_, key| {
                 found += u8::from(key.unwrap().as_bytes()[0] == 2);
                 Ok(())
             })

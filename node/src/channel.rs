@@ -1,5 +1,6 @@
 //! One channel of a department: its records in the month's window, as people.
 
+use std::io;
 use std::ops::ControlFlow;
 
 use jiff::Span;
@@ -35,15 +36,6 @@ pub enum Standing {
     After,
 }
 
-/// The people of a channel, and how good its table was.
-#[derive(Debug)]
-pub struct ChannelRead {
-    /// Everybody with a record that counts, sorted, each once.
-    pub people: Vec<PersonId>,
-    /// What became of the rows.
-    pub quality: ChannelQuality,
-}
-
 /// What became of a channel's rows: `rows` is the sum of `counted`, `before`, `after` and the bad ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChannelQuality {
@@ -55,8 +47,6 @@ pub struct ChannelQuality {
     pub before: u64,
     /// Records after the month's last day.
     pub after: u64,
-    /// Records in the window of a person who has another one there.
-    pub duplicates: u64,
 }
 
 /// A channel that cannot be used this round.
@@ -88,41 +78,44 @@ pub enum ChannelError {
     /// Bad rows cannot be written.
     #[error(transparent)]
     Quarantine(#[from] QuarantineError),
+    /// A person cannot be kept.
+    #[error("people that were read cannot be kept: {0}")]
+    Keep(io::Error),
 }
 
-/// Reads a channel: its good records in the window become people, its bad rows go to the quarantine, also when there are
-/// so many that the channel fails.
+/// Reads a channel: of each good record in the window the person is given to `keep`, in the table's order; bad rows go
+/// to the quarantine, also when there are so many that the channel fails.
 ///
 /// # Errors
-/// When the table cannot be read, the quarantine not be written, or at least [`BAD_ROWS_MIN`] rows, and more than
+/// When the table cannot be read, the quarantine not be written, `keep` fails, or at least [`BAD_ROWS_MIN`] rows, and more than
 /// `bad_percent_max` in a hundred, are bad.
 pub fn read_channel(
     source: &mut impl RecordSource,
     window: &Window,
     bad_percent_max: u32,
     quarantine: &mut Quarantine,
-) -> Result<ChannelRead, ChannelError> {
+    mut keep: impl FnMut(PersonId) -> io::Result<()>,
+) -> Result<ChannelQuality, ChannelError> {
     let name = source.name().to_owned();
-    let mut people = Vec::new();
     let mut quality = ChannelQuality::default();
-    let mut written = Ok(());
+    let mut written: Result<(), ChannelError> = Ok(());
     source.for_each(&COLUMNS, |row| {
         quality.table.rows += 1;
         match Record::read(row.fields) {
-            Ok(record) => people.extend(quality.add(&record, window)),
+            Ok(record) => {
+                let kept = quality.add(&record, window).map_or(Ok(()), &mut keep);
+                written = kept.map_err(ChannelError::Keep);
+            }
             Err(bad) => {
                 quality.table.add_bad(bad.reason);
-                written = quarantine.push(&name, row.line, &bad);
+                written = quarantine.push(&name, row.line, &bad).map_err(ChannelError::from);
             }
         }
         if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     written?;
     refuse_if_bad(name, bad_percent_max, &quality)?;
-    people.sort_unstable();
-    people.dedup();
-    quality.duplicates = quality.counted - people.len() as u64;
-    Ok(ChannelRead { people, quality })
+    Ok(quality)
 }
 
 impl Window {
@@ -229,6 +222,12 @@ mod tests {
         Window::new(date(2024, 6, 30), 30)
     }
 
+    #[derive(Debug)]
+    struct ChannelRead {
+        people: Vec<PersonId>,
+        quality: ChannelQuality,
+    }
+
     fn read(content: &str) -> (Result<ChannelRead, ChannelError>, String) {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("channels")).unwrap();
@@ -239,8 +238,16 @@ mod tests {
     fn read_in(folder: &Path) -> (Result<ChannelRead, ChannelError>, String) {
         let mut quarantine = Quarantine::create(folder).unwrap();
         let mut source = CsvSource::new(folder, "channels/c.csv");
-        let read = read_channel(&mut source, &month(), BAD_PERCENT_MAX, &mut quarantine);
+        let mut people = Vec::new();
+        let keep = |person| {
+            people.push(person);
+            Ok(())
+        };
+        let quality = read_channel(&mut source, &month(), BAD_PERCENT_MAX, &mut quarantine, keep);
         quarantine.finish().unwrap();
+        people.sort_unstable();
+        people.dedup();
+        let read = quality.map(|quality| ChannelRead { people, quality });
         (read, fs::read_to_string(folder.join("quarantine.csv")).unwrap())
     }
 
@@ -295,8 +302,7 @@ mod tests {
         );
         let ChannelRead { people, quality } = read(&content).0.unwrap();
         assert_eq!(people, [person(a), person(c)]);
-        let mut expected =
-            ChannelQuality { counted: 3, before: 1, after: 1, duplicates: 1, ..ChannelQuality::default() };
+        let mut expected = ChannelQuality { counted: 3, before: 1, after: 1, ..ChannelQuality::default() };
         expected.table.rows = 6;
         expected.table.add_bad(Reason::Person(PersonError::Length));
         expected.table.normalised.white_space = 1;
@@ -358,6 +364,18 @@ mod tests {
     }
 
     #[test]
+    fn people_that_cannot_be_kept_stop_the_reading() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("channels")).unwrap();
+        fs::write(folder.path().join("channels/c.csv"), format!("person,seen_on\n{},2024-06-30\n", PEOPLE[0])).unwrap();
+        let mut quarantine = Quarantine::create(folder.path()).unwrap();
+        let mut source = CsvSource::new(folder.path(), "channels/c.csv");
+        let full = |_| Err(io::ErrorKind::StorageFull.into());
+        let error = read_channel(&mut source, &month(), BAD_PERCENT_MAX, &mut quarantine, full).unwrap_err();
+        assert!(matches!(error, ChannelError::Keep(_)), "{error}");
+    }
+
+    #[test]
     fn a_missing_file_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         assert!(matches!(read_in(folder.path()).0, Err(ChannelError::Source(SourceError::Open { .. }))));
@@ -370,7 +388,7 @@ mod tests {
         fs::write(folder.path().join("channels/c.csv"), format!("person,seen_on\n{}", "x,y\n".repeat(10_000))).unwrap();
         let mut quarantine = Quarantine::on_full_disk(folder.path());
         let mut source = CsvSource::new(folder.path(), "channels/c.csv");
-        let error = read_channel(&mut source, &month(), BAD_PERCENT_MAX, &mut quarantine).unwrap_err();
+        let error = read_channel(&mut source, &month(), BAD_PERCENT_MAX, &mut quarantine, |_| Ok(())).unwrap_err();
         assert!(matches!(error, ChannelError::Quarantine(_)), "{error}");
         quarantine.finish().unwrap_err();
         assert!(!folder.path().join("quarantine.csv").exists());
@@ -400,7 +418,6 @@ mod tests {
             prop_assert_eq!(quality.table.bad_rows(), bad);
             prop_assert_eq!(quality.table.rows, rows.len() as u64);
             prop_assert_eq!(quality.table.rows, quality.counted + quality.before + quality.after + bad);
-            prop_assert_eq!(quality.duplicates, counted - people.len() as u64);
         }
     }
 }

@@ -1,9 +1,10 @@
 //! `wugan-node check`: tries a configuration, and reads the department's files as a round would, without changing
 //! anything.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use serde::Serialize;
+use wugan_keys::StorageKey;
 use wugan_protocol::{month::Month, party::Role, policy::Channel};
 use wugan_transport::home::{Home, read_config};
 
@@ -11,9 +12,12 @@ use crate::{
     channel::{ChannelError, Window, read_channel},
     config::Config,
     quarantine::{Quarantine, Reason},
-    roster::{Matters, read_roster},
+    roster::{Matters, RosterError, read_roster},
     service::ServiceError,
+    sorter::Sorter,
     source::csv::CsvSource,
+    vault::{PERSON_BYTES, Vault, person_bytes},
+    work::PEOPLE_MEMORY_BYTES,
 };
 
 /// What a file would give.
@@ -64,9 +68,12 @@ fn check_channel(department: &Path, channel: &Channel, month: Month, bad_max: u3
         Ok(quarantine) => quarantine,
         Err(error) => return Checked::failed(file, &error),
     };
-    let read = read_channel(&mut CsvSource::new(department, &file), &window, bad_max, &mut quarantine);
-    let (people, quality, error) = match read {
-        Ok(read) => (read.people.len(), read.quality, None),
+    let mut people = Sorter::new(&scratch_vault(scratch), PEOPLE_MEMORY_BYTES);
+    let keep = |person| people.push(person_bytes(person));
+    let read = read_channel(&mut CsvSource::new(department, &file), &window, bad_max, &mut quarantine, keep);
+    let counted = read.and_then(|quality| Ok((count(people).map_err(ChannelError::Keep)?, quality, None)));
+    let (people, quality, error) = match counted {
+        Ok(counted) => counted,
         Err(ChannelError::TooManyBad { quality, .. }) => (0, *quality, Some("too many bad rows".to_owned())),
         Err(error) => return Checked::failed(file, &error),
     };
@@ -74,7 +81,7 @@ fn check_channel(department: &Path, channel: &Channel, month: Month, bad_max: u3
         file,
         rows: quality.table.rows,
         counted: quality.counted,
-        people: people as u64,
+        people,
         bad: quality.table.bad_rows(),
         commonest: quality.table.commonest_reason().as_ref().map(Reason::code),
         error,
@@ -83,27 +90,34 @@ fn check_channel(department: &Path, channel: &Channel, month: Month, bad_max: u3
 
 fn check_roster(department: &Path, matters: &Matters, scratch: &Path) -> Checked {
     let file = "roster.csv".to_owned();
-    let read = Quarantine::create(scratch).map_err(|error| error.to_string()).and_then(|mut quarantine| {
-        read_roster(&mut CsvSource::new(department, &file), matters, &mut quarantine).map_err(|error| error.to_string())
-    });
-    match read {
+    let mut quarantine = match Quarantine::create(scratch) {
+        Ok(quarantine) => quarantine,
+        Err(error) => return Checked::failed(file, &error),
+    };
+    let mut people = Sorter::new(&scratch_vault(scratch), PEOPLE_MEMORY_BYTES);
+    let keep = |person, _| people.push(person_bytes(person));
+    let read = read_roster(&mut CsvSource::new(department, &file), matters, &mut quarantine, keep);
+    match read.and_then(|quality| Ok((count(people).map_err(RosterError::Keep)?, quality))) {
         Err(error) => Checked::failed(file, &error),
-        Ok(roster) => {
-            let mut people: Vec<_> = roster.rows.iter().map(|row| row.person).collect();
-            people.sort_unstable();
-            people.dedup();
-            let quality = roster.quality;
-            Checked {
-                file,
-                rows: quality.table.rows,
-                counted: quality.accepted,
-                people: people.len() as u64,
-                bad: quality.table.bad_rows(),
-                commonest: quality.table.commonest_reason().as_ref().map(Reason::code),
-                error: None,
-            }
-        }
+        Ok((people, quality)) => Checked {
+            file,
+            rows: quality.rows,
+            counted: quality.rows - quality.bad_rows(),
+            people,
+            bad: quality.bad_rows(),
+            commonest: quality.commonest_reason().as_ref().map(Reason::code),
+            error: None,
+        },
     }
+}
+
+/// Where people are sorted whom nobody keeps: sealed under a key that is thrown away.
+fn scratch_vault(scratch: &Path) -> Vault {
+    Vault::new(scratch, "spill", &StorageKey::generate())
+}
+
+fn count(people: Sorter<PERSON_BYTES>) -> io::Result<u64> {
+    people.sorted()?.distinct().try_fold(0, |count, person| person.map(|_| count + 1))
 }
 
 impl Checked {

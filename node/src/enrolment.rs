@@ -22,7 +22,9 @@ use crate::{
     cache::Cache,
     pool::inputs,
     seed::fresh,
-    vault::{Vault, read_items},
+    snapshot::{ROW_BYTES, Snapshot, roster_row},
+    sorter::{Sorted, Sorter, without},
+    vault::{PERSON_BYTES, Vault, person_bytes, person_of},
 };
 
 /// Batches at rest and in memory.
@@ -64,23 +66,39 @@ impl Enrolment {
         Enrolment { vault, folder, received, cache, recent: Mutex::default(), prepared: Mutex::default() }
     }
 
-    /// Makes batches for all of `people` (ascending) who lack a key, in the cache or under way, at some of `sources`.
-    /// A batch is persisted before anybody is told of it.
+    /// Makes batches for all people of the snapshot who lack a key, in the cache or under way, at some of `sources`
+    /// (ascending). A batch is persisted before anybody is told of it.
     ///
     /// # Errors
     /// Those of the disk.
     pub fn plan(
         &self,
-        people: &[PersonId],
+        snapshot: &Snapshot<'_>,
         sources: &[SourceEpoch],
         pending: &[Pending],
         first: u64,
+        spill: &Vault,
     ) -> io::Result<Vec<EnrolmentBatch>> {
+        let lacking = self.cache.lacking(snapshot, sources, spill)?;
+        let asked = self.asked(sources, pending, spill)?.distinct();
+        // People in groups of equal sources: a batch names sources for all its people.
+        let mut groups: BTreeMap<Vec<u16>, Vec<PersonId>> = BTreeMap::new();
         let mut batches = Vec::new();
-        for (sources, people) in self.lacking(people, sources, pending)? {
-            for people in people.chunks(BATCH_PEOPLE_MAX) {
-                batches.push(self.create(first + batches.len() as u64, people, sources.clone())?);
+        let mut create = |places: &[u16], people: &[PersonId]| -> io::Result<()> {
+            let sources = places.iter().map(|place| sources[usize::from(*place)]).collect();
+            batches.push(self.create(first + batches.len() as u64, people, sources)?);
+            Ok(())
+        };
+        for lack in by_person(without(lacking, asked, |item| *item)) {
+            let (person, places) = lack?;
+            let group = groups.entry(places.clone()).or_default();
+            group.push(person);
+            if group.len() == BATCH_PEOPLE_MAX {
+                create(&places, &std::mem::take(group))?;
             }
+        }
+        for (places, people) in groups.iter().filter(|(_, people)| !people.is_empty()) {
+            create(places, people)?;
         }
         Ok(batches)
     }
@@ -118,54 +136,24 @@ impl Enrolment {
         Ok(self.cache.add(source, &entries)?)
     }
 
-    /// People by the sources at which they lack a key.
-    fn lacking(
-        &self,
-        people: &[PersonId],
-        sources: &[SourceEpoch],
-        pending: &[Pending],
-    ) -> io::Result<Vec<(Vec<SourceEpoch>, Vec<PersonId>)>> {
-        // Group 0 lacks nothing; a person moves from group to group as sources are added.
-        let mut groups: Vec<Vec<SourceEpoch>> = vec![Vec::new()];
-        let mut moves: HashMap<(usize, SourceEpoch), usize> = HashMap::new();
-        let mut group_of = vec![0; people.len()];
-        for source in sources {
-            let mut unknown = self.cache.unknown(*source, people)?;
-            let asked = self.asked(*source, pending)?;
-            unknown.retain(|person| asked.binary_search(person).is_err());
-            for person in unknown {
-                let Ok(place) = people.binary_search(&person) else { continue };
-                let from: usize = group_of[place];
-                group_of[place] = *moves.entry((from, *source)).or_insert_with(|| {
-                    groups.push(groups[from].iter().copied().chain([*source]).collect());
-                    groups.len() - 1
-                });
+    /// Whom batches under way ask these sources about, in the form of [`Cache::lacking`].
+    fn asked(&self, sources: &[SourceEpoch], pending: &[Pending], spill: &Vault) -> io::Result<Sorted<ROW_BYTES>> {
+        let mut asked = Sorter::new(spill, ASKED_MEMORY_BYTES);
+        for batch in pending {
+            let places = (0..).zip(sources).filter(|(_, source)| batch.sources.contains(source));
+            let places: Vec<u16> = places.map(|(place, _)| place).collect();
+            for person in self.people(batch.batch)? {
+                places.iter().try_for_each(|place| asked.push(roster_row(person, *place)))?;
             }
         }
-        let mut lacking: Vec<_> = groups.into_iter().map(|sources| (sources, Vec::new())).collect();
-        for (person, group) in people.iter().zip(group_of) {
-            lacking[group].1.push(*person);
-        }
-        lacking.remove(0);
-        lacking.retain(|(_, people)| !people.is_empty());
-        Ok(lacking)
-    }
-
-    /// People whom a batch under way asks this source about, ascending.
-    fn asked(&self, source: SourceEpoch, pending: &[Pending]) -> io::Result<Vec<PersonId>> {
-        let mut asked = Vec::new();
-        for batch in pending.iter().filter(|batch| batch.sources.contains(&source)) {
-            asked.extend(self.people(batch.batch)?);
-        }
-        asked.sort_unstable();
-        Ok(asked)
+        asked.sorted()
     }
 
     fn create(&self, number: u64, people: &[PersonId], sources: Vec<SourceEpoch>) -> io::Result<EnrolmentBatch> {
         let seed = fresh()?;
         self.vault.write(&file_name(number), |out| {
             out.write_all(&seed)?;
-            people.iter().try_for_each(|person| out.write_all(&person.to_u64().to_be_bytes()))
+            people.iter().try_for_each(|person| out.write_all(&person_bytes(*person)))
         })?;
         let blinded = make(&BatchSeed::from_bytes(seed), people)?;
         let bytes = blinded.sent().as_slice().as_flattened();
@@ -211,11 +199,11 @@ impl Enrolment {
 
     fn load(&self, batch: u64) -> io::Result<(BatchSeed, Vec<PersonId>)> {
         let damaged = || io::Error::other(format!("the sealed file of enrolment batch {batch} is damaged"));
-        let words = read_items::<8>(self.vault.open(&file_name(batch))?)?;
+        let words: Vec<[u8; PERSON_BYTES]> = self.vault.items(&file_name(batch))?.collect::<io::Result<_>>()?;
         let (seed, people) = words.split_first_chunk::<4>().ok_or_else(damaged)?;
         let seed: [u8; 32] = seed.as_flattened().try_into().map_err(|_| damaged())?;
-        let people = people.iter().map(|word| PersonId::from_u64(u64::from_be_bytes(*word)));
-        Ok((BatchSeed::from_bytes(seed), people.collect::<Option<_>>().ok_or_else(damaged)?))
+        let people: io::Result<Vec<PersonId>> = people.iter().map(|item| person_of(item)).collect();
+        Ok((BatchSeed::from_bytes(seed), people?))
     }
 
     fn elements_path(&self, batch: u64) -> PathBuf {
@@ -234,12 +222,32 @@ fn make(seed: &BatchSeed, people: &[PersonId]) -> io::Result<BlindedBatch> {
     blind(seed, &inputs(people), padded_len(people.len())).map_err(io::Error::other)
 }
 
+/// Each person with the places of all its items, which are ascending.
+fn by_person(
+    items: impl Iterator<Item = io::Result<[u8; ROW_BYTES]>>,
+) -> impl Iterator<Item = io::Result<(PersonId, Vec<u16>)>> {
+    let mut items = items.map(|item| item.and_then(|item| Ok((person_of(&item)?, [item[8], item[9]])))).peekable();
+    std::iter::from_fn(move || {
+        let (person, place) = match items.next()? {
+            Ok(first) => first,
+            Err(error) => return Some(Err(error)),
+        };
+        let mut places = vec![u16::from_be_bytes(place)];
+        while let Some(Ok((_, place))) = items.next_if(|item| matches!(item, Ok((same, _)) if *same == person)) {
+            places.push(u16::from_be_bytes(place));
+        }
+        Some(Ok((person, places)))
+    })
+}
+
 fn file_name(batch: u64) -> String {
     format!("{batch:010}")
 }
 
 /// Blinded batches kept in memory, 2 MB each when full.
 const RECENT_MAX: usize = 4;
+/// Pairs of person and source held in memory while a plan is made.
+const ASKED_MEMORY_BYTES: usize = 16 << 20;
 
 /// Evaluated elements and the proof's two scalars.
 pub type Answer = (Vec<Element>, [[u8; 32]; 2]);

@@ -12,6 +12,7 @@ pub mod enrolment;
 pub mod pool;
 pub mod quarantine;
 pub mod roster;
+pub mod rowmap;
 pub mod rows;
 pub mod seed;
 pub mod service;

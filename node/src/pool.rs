@@ -40,10 +40,10 @@ impl PoolMaker<'_> {
     ///
     /// # Errors
     /// Those of the disk.
-    pub fn make(&self, channel: u16, people: &[PersonId]) -> io::Result<Vec<Made>> {
+    pub fn make(&self, channel: u16, people: impl Iterator<Item = io::Result<PersonId>>) -> io::Result<Vec<Made>> {
         let mut sorters: Vec<_> =
             (0..self.groups).map(|_| Sorter::<TAG_BYTES>::new(self.spill, MEMORY_BYTES)).collect();
-        self.cache.look_up(self.source, people, |_, key| {
+        self.cache.look_up(self.source, people.map(|person| Ok((person?, ()))), |_, key| {
             let key = key.ok_or_else(|| io::Error::other("a matching key of this source's own is missing"))?;
             for (group, sorter) in (0..).zip(&mut sorters) {
                 sorter.push(TagContext { round: self.id, group, channel }.tag(key))?;
@@ -66,13 +66,25 @@ impl PoolMaker<'_> {
 ///
 /// # Errors
 /// Those of the disk.
-pub fn evaluate_unknown(cache: &Cache, source: SourceEpoch, key: &SecretKey, people: &[PersonId]) -> io::Result<u64> {
-    let unknown = cache.unknown(source, people)?;
-    for people in unknown.chunks(PEOPLE_AT_ONCE) {
-        let entries: Vec<_> = people.iter().copied().zip(evaluate_direct(key, &inputs(people))).collect();
-        cache.add(source, &entries)?;
-    }
-    Ok(unknown.len() as u64)
+pub fn evaluate_unknown(
+    cache: &Cache,
+    source: SourceEpoch,
+    key: &SecretKey,
+    people: impl Iterator<Item = io::Result<PersonId>>,
+) -> io::Result<u64> {
+    let (mut evaluated, mut unknown) = (0, Vec::new());
+    let mut evaluate = |people: &mut Vec<PersonId>| {
+        evaluated += people.len() as u64;
+        let keys = evaluate_direct(key, &inputs(people));
+        let entries: Vec<_> = people.drain(..).zip(keys).collect();
+        if entries.is_empty() { Ok(()) } else { cache.add(source, &entries) }
+    };
+    cache.look_up(source, people.map(|person| Ok((person?, ()))), |(person, ()), key| {
+        unknown.extend(key.is_none().then_some(person));
+        if unknown.len() < PEOPLE_AT_ONCE { Ok(()) } else { evaluate(&mut unknown) }
+    })?;
+    evaluate(&mut unknown)?;
+    Ok(evaluated)
 }
 
 /// People as the OPRF takes them.

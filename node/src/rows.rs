@@ -4,13 +4,10 @@
 //! For each person and channel there is one *record*; the records of a class, all its channels together, get random
 //! *handles*. The matcher receives (tag, handle), the aggregator the rows of each handle.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io,
-};
+use std::{collections::BTreeMap, io};
 
 use wugan_protocol::{
-    chance::{Purpose, RoundSeed, Words, permutation},
+    chance::{Purpose, RoundSeed, Words},
     file::{FileKey, Header},
     hexes::Digest,
     party::MemberNumber,
@@ -22,7 +19,13 @@ use wugan_protocol::{
 };
 use wugan_transport::rounds::{Made, Rounds};
 
-use crate::{cache::Cache, snapshot::Snapshot, sorter::Sorter, vault::Vault};
+use crate::{
+    cache::Cache,
+    rowmap::{Numbering, RowMap, RowOf},
+    snapshot::Snapshot,
+    sorter::{Sorter, without},
+    vault::{Vault, person_of},
+};
 
 /// What makes an owner's files of one round.
 pub struct RowMaker<'a> {
@@ -48,127 +51,116 @@ pub struct RowMaker<'a> {
     pub sources: &'a BTreeMap<MemberNumber, SourceEpoch>,
 }
 
-/// The row of a person at a matter.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct RowOf {
-    /// The person.
-    pub person: PersonId,
-    /// The matter's place among the owner's.
-    pub matter: u16,
-    /// The row.
-    pub row: u32,
-}
-
-/// The people of a round who are enrolled, and their rows.
-pub struct RowMap {
-    /// Ascending by person and matter.
-    rows: Vec<RowOf>,
-    /// Where each person's rows begin, and the end.
-    people: Vec<usize>,
-    /// Rows of each matter.
-    counts: Vec<u32>,
-}
-
 impl RowMaker<'_> {
-    /// The rows of those people of the snapshot who are enrolled with every source on the list.
+    /// Makes the row map of those people of the snapshot who are enrolled with every source on the list; returns the
+    /// number of rows of each matter.
     ///
     /// # Errors
     /// Those of the disk.
-    pub fn map(&self, snapshot: &Snapshot) -> io::Result<RowMap> {
-        let mut people = snapshot.people();
-        for source in self.sources.values() {
-            let unknown: BTreeSet<PersonId> = self.cache.unknown(*source, &people)?.into_iter().collect();
-            people.retain(|person| !unknown.contains(person));
-        }
-        let rows = snapshot.rows().iter().filter(|(person, _)| people.binary_search(person).is_ok());
-        Ok(self.number(rows.map(|(person, matter)| RowOf { person: *person, matter: *matter, row: 0 }).collect()))
+    pub fn number(&self, snapshot: &Snapshot<'_>, map: &RowMap<'_>) -> io::Result<Vec<u32>> {
+        let sources: Vec<SourceEpoch> = self.sources.values().copied().collect();
+        let lacking = self.cache.lacking(snapshot, &sources, self.spill)?.map(|item| person_of(&item?));
+        let enrolled = without(snapshot.rows()?, lacking, |(person, _)| *person);
+        let numbering = Numbering { policy: self.policy, owner: self.owner, round: self.round, seed: self.seed };
+        map.make(enrolled, &numbering, self.spill)
     }
 
     /// Makes every file of the owner: records of each channel, row lists of each class.
     ///
     /// # Errors
     /// Those of the disk.
-    pub fn make(&self, map: &RowMap) -> io::Result<Vec<Made>> {
+    pub fn make(&self, map: &RowMap<'_>, rows: &[u32]) -> io::Result<Vec<Made>> {
         let mut made = Vec::new();
         for class in Class::ALL {
-            made.extend(self.make_class(map, class)?);
+            let channels = self.channels(class);
+            let mut counts = Vec::new();
+            let mut items = Sorter::new(self.spill, MEMORY_BYTES);
+            let handles = Purpose::Handles { owner: self.owner, class: class.index() as u8 };
+            let mut words = Words::new(&self.seed.derive(&self.round.0, handles)).zip(0..);
+            for channel in &channels {
+                counts.push(self.collect(map, channel, &mut words, &mut items)?);
+            }
+            let header = self.header(FileKey::Rows { owner: self.owner, class }, items.count(), rows.to_vec());
+            let (list, records) = self.write_rows(class, &header, items)?;
+            made.push(list);
+            made.extend(self.write_records(&channels, &counts, records)?);
         }
         Ok(made)
     }
 
-    /// Rows of one matter are contiguous, matters in the policy's order, permuted at random inside a matter.
-    fn number(&self, mut rows: Vec<RowOf>) -> RowMap {
-        let numbers = self.policy.matters_of(self.owner).map(|matter| matter.number);
-        let (mut counts, mut offset) = (Vec::new(), 0);
-        for (place, matter) in (0..).zip(numbers) {
-            let count = rows.iter().filter(|row| row.matter == place).count();
-            let key = self.seed.derive(&self.round.0, Purpose::RowOrder { owner: self.owner, matter });
-            let of_matter = rows.iter_mut().filter(|row| row.matter == place);
-            of_matter.zip(permutation(&key, count)).for_each(|(row, rank)| row.row = offset + rank);
-            offset += count as u32;
-            counts.push(count as u32);
-        }
-        RowMap::new(rows, counts)
+    /// Collects an item for each row of each of the channel's records; returns how many records there are.
+    fn collect(
+        &self,
+        map: &RowMap<'_>,
+        channel: &Applying,
+        words: &mut impl Iterator<Item = (u64, u32)>,
+        items: &mut Sorter<ITEM_BYTES>,
+    ) -> io::Result<u64> {
+        let source = self.sources.get(&channel.source).ok_or_else(|| io::Error::other("a source has no epoch"))?;
+        let group = self.policy.groups[usize::from(self.owner)].unwrap_or(0);
+        let context = TagContext { round: self.id, group, channel: channel.number };
+        let mut count = 0;
+        let mut record: Option<(PersonId, Item)> = None;
+        self.cache.look_up(*source, channel.rows(map)?, |(person, row), key| {
+            let item = match record.take().filter(|(same, _)| *same == person) {
+                Some((_, item)) => Item { row, ..item },
+                None => {
+                    let (word, number) = words.next().ok_or(io::ErrorKind::UnexpectedEof)?;
+                    let missing = || io::Error::other("the matching key of an enrolled person is missing");
+                    count += 1;
+                    Item { word, number, row, channel: channel.number, tag: context.tag(key.ok_or_else(missing)?) }
+                }
+            };
+            items.push(item.encode())?;
+            record = Some((person, item));
+            Ok(())
+        })?;
+        Ok(count)
     }
 
-    fn make_class(&self, map: &RowMap, class: Class) -> io::Result<Vec<Made>> {
-        let channels: Vec<Applying> = self.channels(class);
-        let mut items = Sorter::new(self.spill, MEMORY_BYTES);
-        let key = self.seed.derive(&self.round.0, Purpose::Handles { owner: self.owner, class: class.index() as u8 });
-        let mut words = Words::new(&key).zip(0..);
-        let (mut counts, mut list_words) = (vec![0; channels.len()], 0);
-        for (place, channel) in channels.iter().enumerate() {
-            self.for_each_tag(map, channel, |person, tag| {
-                let (word, number) = words.next().ok_or(io::ErrorKind::UnexpectedEof)?;
-                counts[place] += 1;
-                list_words += channel.rows(map, person).count() as u64;
-                items.push(Item { word, number, person: person as u32, channel: place as u16, tag }.encode())
-            })?;
-        }
+    /// Writes the row lists of a class, and gives every record its handle.
+    fn write_rows(
+        &self,
+        class: Class,
+        header: &Header,
+        items: Sorter<ITEM_BYTES>,
+    ) -> io::Result<(Made, Sorter<CHANNEL_RECORD_BYTES>)> {
         let mut records = Sorter::new(self.spill, MEMORY_BYTES);
-        let rows = FileKey::Rows { owner: self.owner, class };
-        let header = self.header(rows, list_words, map.counts.clone());
-        let mut made = vec![self.rounds.make(self.round, rows, &header, |out| {
-            for (handle, item) in (0..).zip(items.sorted()?) {
+        let file = FileKey::Rows { owner: self.owner, class };
+        let made = self.rounds.make(self.round, file, header, |out| {
+            let (mut last, mut handles) = (None, 0..);
+            for item in items.sorted()? {
                 let item = Item::decode(&item?);
-                let channel = &channels[usize::from(item.channel)];
-                for (further, row) in channel.rows(map, item.person as usize).enumerate() {
-                    let mark = if further == 0 { 0 } else { FURTHER_ROW };
-                    out.write(&(row | mark).to_le_bytes())?;
+                let further = last.replace(item.number) == Some(item.number);
+                out.write(&(item.row | if further { FURTHER_ROW } else { 0 }).to_le_bytes())?;
+                if !further {
+                    let handle = handles.next().ok_or(io::ErrorKind::UnexpectedEof)?;
+                    records.push(channel_record(item.channel, item.tag, handle))?;
                 }
-                records.push(channel_record(item.channel, item.tag, handle))?;
             }
             Ok(())
-        })?];
+        })?;
+        Ok((made, records))
+    }
+
+    fn write_records(
+        &self,
+        channels: &[Applying],
+        counts: &[u64],
+        records: Sorter<CHANNEL_RECORD_BYTES>,
+    ) -> io::Result<Vec<Made>> {
         let mut sorted = records.sorted()?;
+        let mut made = Vec::new();
+        // Channels are in the order of their numbers, and so are the records.
         for (channel, count) in channels.iter().zip(counts) {
             let file = FileKey::Records { owner: self.owner, channel: channel.number };
-            let header = self.header(file, count, Vec::new());
+            let header = self.header(file, *count, Vec::new());
             made.push(self.rounds.make(self.round, file, &header, |out| {
-                let of_channel = sorted.by_ref().take(count as usize);
+                let of_channel = sorted.by_ref().take(*count as usize);
                 of_channel.map(|item| item.map(|item| out.write(&item[2..]))).try_for_each(Result::flatten)
             })?);
         }
         Ok(made)
-    }
-
-    /// Calls `each` for every person (by place) with rows at a matter of the channel, with the person's tag.
-    fn for_each_tag(
-        &self,
-        map: &RowMap,
-        channel: &Applying,
-        mut each: impl FnMut(usize, Tag) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let source = self.sources.get(&channel.source).ok_or_else(|| io::Error::other("a source has no epoch"))?;
-        let group = self.policy.groups[usize::from(self.owner)].unwrap_or(0);
-        let context = TagContext { round: self.id, group, channel: channel.number };
-        let places: Vec<usize> = (0..map.len()).filter(|person| channel.rows(map, *person).next().is_some()).collect();
-        let people: Vec<PersonId> = places.iter().map(|person| map.person(*person)).collect();
-        let mut places = places.into_iter();
-        self.cache.look_up(*source, &people, |_, key| {
-            let missing = || io::Error::other("the matching key of an enrolled person is missing");
-            each(places.next().ok_or_else(missing)?, context.tag(key.ok_or_else(missing)?))
-        })
     }
 
     /// The channels of a class that are present at one of the owner's matters.
@@ -187,27 +179,6 @@ impl RowMaker<'_> {
     }
 }
 
-impl RowMap {
-    fn new(rows: Vec<RowOf>, counts: Vec<u32>) -> RowMap {
-        let begins = |place: &usize| *place == 0 || rows[*place - 1].person != rows[*place].person;
-        let people = (0..rows.len()).filter(begins).chain([rows.len()]).collect();
-        RowMap { rows, people, counts }
-    }
-
-    /// Rows, ascending by person and matter.
-    pub fn rows(&self) -> &[RowOf] {
-        &self.rows
-    }
-
-    fn len(&self) -> usize {
-        self.people.len() - 1
-    }
-
-    fn person(&self, place: usize) -> PersonId {
-        self.rows[self.people[place]].person
-    }
-}
-
 /// A channel and at which of the owner's matters it is present.
 struct Applying {
     number: u16,
@@ -216,18 +187,20 @@ struct Applying {
 }
 
 impl Applying {
-    /// The rows, ascending, that a person's record of this channel serves.
-    fn rows<'a>(&'a self, map: &'a RowMap, person: usize) -> impl Iterator<Item = u32> + 'a {
-        let rows = &map.rows[map.people[person]..map.people[person + 1]];
-        rows.iter().filter(|row| self.matters[usize::from(row.matter)]).map(|row| row.row)
+    /// The rows of the channel's records: person and row, ascending by person.
+    fn rows(&self, map: &RowMap<'_>) -> io::Result<impl Iterator<Item = io::Result<(PersonId, u32)>>> {
+        let applies = |row: &io::Result<RowOf>| row.as_ref().map_or(true, |row| self.matters[usize::from(row.matter)]);
+        Ok(map.rows()?.filter(applies).map(|row| row.map(|row| (row.person, row.row))))
     }
 }
 
-/// A record before it has its handle: items of a class in the order of (word, number).
+/// A row of a record that has no handle yet. Sorted by word and the record's number, the records of a class are in the
+/// order of their handles, each with its rows ascending.
+#[derive(Clone, Copy)]
 struct Item {
     word: u64,
     number: u32,
-    person: u32,
+    row: u32,
     channel: u16,
     tag: Tag,
 }
@@ -237,7 +210,7 @@ impl Item {
         let mut bytes = [0; ITEM_BYTES];
         bytes[..8].copy_from_slice(&self.word.to_be_bytes());
         bytes[8..12].copy_from_slice(&self.number.to_be_bytes());
-        bytes[12..16].copy_from_slice(&self.person.to_be_bytes());
+        bytes[12..16].copy_from_slice(&self.row.to_be_bytes());
         bytes[16..18].copy_from_slice(&self.channel.to_be_bytes());
         bytes[18..].copy_from_slice(&self.tag);
         bytes
@@ -250,20 +223,21 @@ impl Item {
         Item {
             word: u64::from(word(0)) << 32 | u64::from(word(4)),
             number: word(8),
-            person: word(12),
+            row: word(12),
             channel: u16::from_be_bytes([bytes[16], bytes[17]]),
             tag,
         }
     }
 }
 
-fn channel_record(channel: u16, tag: Tag, handle: u32) -> [u8; 18] {
-    let mut bytes = [0; 18];
+fn channel_record(channel: u16, tag: Tag, handle: u32) -> [u8; CHANNEL_RECORD_BYTES] {
+    let mut bytes = [0; CHANNEL_RECORD_BYTES];
     bytes[..2].copy_from_slice(&channel.to_be_bytes());
     bytes[2..].copy_from_slice(&record(tag, handle));
     bytes
 }
 
 const ITEM_BYTES: usize = 30;
+const CHANNEL_RECORD_BYTES: usize = 18;
 /// Items held in memory by each of the two sorters.
 const MEMORY_BYTES: usize = 64 << 20;

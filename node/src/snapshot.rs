@@ -1,69 +1,80 @@
 //! A roster owner's people for one round: who has rows at which of its matters, as the roster stood when the round was
-//! accepted.
+//! accepted. Sealed, and read from the disk in order: no roster lies in memory.
 
 use std::io;
 
-use wugan_protocol::person::PersonId;
+use wugan_protocol::{hexes::Digest, person::PersonId};
 
-use crate::vault::{Vault, read_items, write_items};
+use crate::{
+    sorter::Sorted,
+    vault::{Vault, person_bytes, person_of, write_items},
+};
 
 /// People and their matters, by person and matter, each pair once.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Snapshot {
-    rows: Vec<(PersonId, u16)>,
+pub struct Snapshot<'a> {
+    vault: &'a Vault,
+    name: String,
 }
 
-impl Snapshot {
-    /// The snapshot of these rows: person, and the matter's place among the owner's.
-    pub fn new(mut rows: Vec<(PersonId, u16)>) -> Snapshot {
-        rows.sort_unstable();
-        rows.dedup();
-        Snapshot { rows }
+impl Snapshot<'_> {
+    /// The snapshot of a round, which may not be made yet.
+    pub fn of(vault: &Vault, round: Digest) -> Snapshot<'_> {
+        Snapshot { vault, name: format!("snapshot-{round}") }
+    }
+
+    /// Whether it was made.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn exists(&self) -> io::Result<bool> {
+        Ok(self.vault.open_existing(&self.name)?.is_some())
+    }
+
+    /// Seals these rows (see [`roster_row`]), those that are equal once.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn save(&self, rows: Sorted<ROW_BYTES>) -> io::Result<()> {
+        self.vault.write(&self.name, |out| write_items(out, rows.distinct()))
     }
 
     /// Person and matter of each row, ascending.
-    pub fn rows(&self) -> &[(PersonId, u16)] {
-        &self.rows
+    ///
+    /// # Errors
+    /// A snapshot that is not there; each row, those of the disk.
+    pub fn rows(&self) -> io::Result<impl Iterator<Item = io::Result<(PersonId, u16)>> + use<>> {
+        let gone = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => io::Error::other("the sealed roster snapshot of this round is gone"),
+            _ => error,
+        };
+        let items = self.vault.items::<ROW_BYTES>(&self.name).map_err(gone)?;
+        Ok(items.map(|item| {
+            let item = item?;
+            Ok((person_of(&item)?, u16::from_be_bytes([item[8], item[9]])))
+        }))
     }
 
     /// Each person once, ascending.
-    pub fn people(&self) -> Vec<PersonId> {
-        let mut people: Vec<PersonId> = self.rows.iter().map(|(person, _)| *person).collect();
-        people.dedup();
-        people
-    }
-
-    /// Seals the snapshot.
     ///
     /// # Errors
-    /// Those of the disk.
-    pub fn save(&self, vault: &Vault, name: &str) -> io::Result<()> {
-        vault.write(name, |out| write_items(out, self.rows.iter().map(|row| encode(*row))))
-    }
-
-    /// Reads a snapshot, if it was made.
-    ///
-    /// # Errors
-    /// Those of the disk.
-    pub fn load(vault: &Vault, name: &str) -> io::Result<Option<Snapshot>> {
-        let Some(file) = vault.open_existing(name)? else { return Ok(None) };
-        let items = read_items::<ROW_BYTES>(file)?;
-        let rows: Option<Vec<_>> = items.iter().map(decode).collect();
-        let damaged = || io::Error::other("a sealed roster snapshot is damaged");
-        Ok(Some(Snapshot { rows: rows.ok_or_else(damaged)? }))
+    /// As [`Snapshot::rows`].
+    pub fn people(&self) -> io::Result<impl Iterator<Item = io::Result<PersonId>> + use<>> {
+        let mut last = None;
+        let people = self.rows()?.map(|row| row.map(|(person, _)| person));
+        Ok(people.filter(move |person| match person {
+            Ok(person) => last.replace(*person) != Some(*person),
+            Err(_) => true,
+        }))
     }
 }
 
-const ROW_BYTES: usize = 10;
-
-fn encode((person, matter): (PersonId, u16)) -> [u8; ROW_BYTES] {
+/// A row as a snapshot holds it: the person, and the matter's place among the owner's, both big-endian.
+pub fn roster_row(person: PersonId, matter: u16) -> [u8; ROW_BYTES] {
     let mut item = [0; ROW_BYTES];
-    item[..8].copy_from_slice(&person.to_u64().to_be_bytes());
+    item[..8].copy_from_slice(&person_bytes(person));
     item[8..].copy_from_slice(&matter.to_be_bytes());
     item
 }
 
-fn decode(item: &[u8; ROW_BYTES]) -> Option<(PersonId, u16)> {
-    let (person, matter) = item.split_first_chunk()?;
-    Some((PersonId::from_u64(u64::from_be_bytes(*person))?, u16::from_be_bytes(*matter.first_chunk()?)))
-}
+/// Bytes of a row.
+pub const ROW_BYTES: usize = 10;

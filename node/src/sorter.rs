@@ -40,6 +40,10 @@ impl<const N: usize> Sorter<N> {
         if self.items.len() == self.items_max {
             self.spill()?;
         }
+        if self.items.capacity() == 0 {
+            // Once and for all: memory that is not written to costs nothing, growing step by step costs twice.
+            self.items.reserve_exact(self.items_max);
+        }
         self.items.push(item);
         self.count += 1;
         Ok(())
@@ -75,6 +79,15 @@ impl<const N: usize> Sorter<N> {
 }
 
 impl<const N: usize> Sorted<N> {
+    /// Each item once.
+    pub fn distinct(self) -> impl Iterator<Item = io::Result<[u8; N]>> {
+        let mut last = None;
+        self.filter(move |item| match item {
+            Ok(item) => last.replace(*item) != Some(*item),
+            Err(_) => true,
+        })
+    }
+
     fn advance(&mut self, source: usize) -> io::Result<()> {
         let item = match self.spilled.get_mut(source) {
             Some(spill) => read_item(spill)?,
@@ -97,6 +110,25 @@ impl<const N: usize> Iterator for Sorted<N> {
     }
 }
 
+/// Those of `items` whose key is not among `others`, both ascending.
+pub fn without<T, K: Ord>(
+    items: impl Iterator<Item = io::Result<T>>,
+    others: impl Iterator<Item = io::Result<K>>,
+    key: impl Fn(&T) -> K,
+) -> impl Iterator<Item = io::Result<T>> {
+    let mut others = others.peekable();
+    let mut keep = move |item: io::Result<T>| {
+        let item = item?;
+        let key = key(&item);
+        while let Some(other) = others.next_if(|other| other.as_ref().map_or(true, |other| *other < key)) {
+            other?;
+        }
+        let found = matches!(others.peek(), Some(Ok(other)) if *other == key);
+        Ok((!found).then_some(item))
+    };
+    items.filter_map(move |item| keep(item).transpose())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -106,6 +138,15 @@ mod tests {
 
     proptest! {
         #[test]
+        fn without_is_the_difference(
+            items in prop::collection::btree_set(0_u8..40, 0..30), others in prop::collection::btree_set(0_u8..40, 0..30)
+        ) {
+            let found = without(items.iter().map(|item| Ok(*item)), others.iter().map(|item| Ok(*item)), |item| *item);
+            let found: Vec<u8> = found.map(Result::unwrap).collect();
+            prop_assert_eq!(found, items.difference(&others).copied().collect::<Vec<_>>());
+        }
+
+        #[test]
         fn sorts_like_a_vector(items in prop::collection::vec(any::<[u8; 5]>(), 0..300), memory in 1_usize..400) {
             let folder = tempfile::tempdir().unwrap();
             let vault = Vault::new(folder.path(), "spill", &StorageKey::generate());
@@ -113,9 +154,14 @@ mod tests {
             items.iter().for_each(|item| sorter.push(*item).unwrap());
             prop_assert_eq!(sorter.count(), items.len() as u64);
             let sorted: Vec<[u8; 5]> = sorter.sorted().unwrap().map(Result::unwrap).collect();
-            let mut expected = items;
+            let mut expected = items.clone();
             expected.sort_unstable();
-            prop_assert_eq!(sorted, expected);
+            prop_assert_eq!(&sorted, &expected);
+            let mut sorter = Sorter::new(&vault, memory);
+            items.iter().for_each(|item| sorter.push(*item).unwrap());
+            expected.dedup();
+            let distinct: Vec<[u8; 5]> = sorter.sorted().unwrap().distinct().map(Result::unwrap).collect();
+            prop_assert_eq!(distinct, expected);
             prop_assert_eq!(std::fs::read_dir(folder.path().join("spill")).map_or(0, Iterator::count), 0);
         }
     }

@@ -12,6 +12,7 @@ use wugan_keys::{
     seal::{BulkKey, SealedReader, SealedWriter},
     store::NewFile,
 };
+use wugan_protocol::person::PersonId;
 
 /// A folder of sealed files of one kind.
 #[derive(Clone, Debug)]
@@ -52,6 +53,15 @@ impl Vault {
     /// Those of the file system, or a file that is not sealed under this node's key.
     pub fn open(&self, name: &str) -> io::Result<Sealed> {
         SealedReader::new(BufReader::new(File::open(self.folder.join(name))?), &self.key)
+    }
+
+    /// The items of `N` bytes of a file, read one after another.
+    ///
+    /// # Errors
+    /// As [`Vault::open`]; each item, those of the file system, or a file cut short.
+    pub fn items<const N: usize>(&self, name: &str) -> io::Result<impl Iterator<Item = io::Result<[u8; N]>> + use<N>> {
+        let mut file = self.open(name)?;
+        Ok(std::iter::from_fn(move || read_item(&mut file).transpose()))
     }
 
     /// Opens a file if there is one.
@@ -129,18 +139,27 @@ pub(crate) fn read_item<const N: usize>(input: &mut impl Read) -> io::Result<Opt
     Ok(Some(item))
 }
 
-/// Every item of a small file.
-pub(crate) fn read_items<const N: usize>(mut input: impl Read) -> io::Result<Vec<[u8; N]>> {
-    std::iter::from_fn(|| read_item(&mut input).transpose()).collect()
-}
-
 /// Writes items one after another.
 pub(crate) fn write_items<const N: usize>(
     out: &mut impl Write,
-    items: impl Iterator<Item = [u8; N]>,
+    mut items: impl Iterator<Item = io::Result<[u8; N]>>,
 ) -> io::Result<()> {
-    items.into_iter().try_for_each(|item| out.write_all(&item))
+    items.try_for_each(|item| out.write_all(&item?))
 }
+
+/// A person as sealed files hold it: eight bytes in which people sort as numbers do.
+pub(crate) fn person_bytes(person: PersonId) -> [u8; PERSON_BYTES] {
+    person.to_u64().to_be_bytes()
+}
+
+/// The person with which an item begins.
+pub(crate) fn person_of(item: &[u8]) -> io::Result<PersonId> {
+    let bytes = item.first_chunk().copied();
+    let person = bytes.and_then(|bytes| PersonId::from_u64(u64::from_be_bytes(bytes)));
+    person.ok_or_else(|| io::Error::other("a sealed file of this node is damaged"))
+}
+
+pub(crate) const PERSON_BYTES: usize = 8;
 
 const SPILL_BUFFER_BYTES: usize = 64 << 10;
 static NEXT_SPILL: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);

@@ -33,12 +33,14 @@ use crate::{
     enrolment::{AnswerError, Answers, Enrolment, Pending},
     pool::{PoolMaker, evaluate_unknown},
     quarantine::Quarantine,
-    roster::{Matters, read_roster},
+    roster::{Matters, RosterError, read_roster},
+    rowmap::RowMap,
     rows::RowMaker,
     seed::{fresh, round_seed},
-    snapshot::Snapshot,
+    snapshot::{Snapshot, roster_row},
+    sorter::Sorter,
     source::csv::CsvSource,
-    vault::{Vault, write_items},
+    vault::{PERSON_BYTES, Vault, person_bytes, person_of, write_items},
 };
 
 /// A round as jobs need it.
@@ -298,14 +300,18 @@ impl NodeWorker {
         for channel in self.policy.channels_of(self.member) {
             let window = Window::new(task.month.last_day(), channel.window_days);
             let mut source = CsvSource::new(&self.department, &format!("channels/{}.csv", channel.id));
-            match read_channel(&mut source, &window, self.bad_percent_max, &mut quarantine) {
-                Ok(read) if channels.contains(&channel.number) => {
-                    let (made, new) = self.make_pools(task, &seed, channel.number, &read.people)?;
+            let wanted = channels.contains(&channel.number);
+            let mut people = Sorter::new(&self.spill, PEOPLE_MEMORY_BYTES);
+            let keep = |person| if wanted { people.push(person_bytes(person)) } else { Ok(()) };
+            match read_channel(&mut source, &window, self.bad_percent_max, &mut quarantine, keep) {
+                Ok(_) if wanted => {
+                    let (made, new) = self.make_pools(task, &seed, channel.number, people)?;
                     evaluated += new;
                     tell(Done::Pools { round: task.hash, made });
                 }
                 Ok(_) => {}
                 Err(ChannelError::Quarantine(error)) => return Err(io::Error::other(error)),
+                Err(ChannelError::Keep(error)) => return Err(error),
                 Err(error) => tell(source_failed(task.hash, Some(channel.number), &error)),
             }
         }
@@ -317,22 +323,21 @@ impl NodeWorker {
         let own: Vec<String> = self.policy.matters_of(self.member).map(|matter| matter.id.clone()).collect();
         let all = self.policy.matters.iter().map(|matter| matter.id.clone()).collect();
         let matters = Matters::new(&own, &all).ok_or_else(|| io::Error::other("a matter is unknown to the policy"))?;
-        let name = format!("snapshot-{}", task.hash);
-        let read = read_roster(&mut CsvSource::new(&self.department, "roster.csv"), &matters, quarantine);
-        let snapshot = match (Snapshot::load(&self.sealed, &name)?, read) {
-            (Some(snapshot), _) => snapshot,
-            (None, Ok(roster)) => {
-                let rows = roster.rows.iter().map(|row| (row.person, row.matter)).collect();
-                let snapshot = Snapshot::new(rows);
-                snapshot.save(&self.sealed, &name)?;
-                snapshot
-            }
-            (None, Err(error)) => {
+        let mut rows = Sorter::new(&self.spill, PEOPLE_MEMORY_BYTES);
+        let keep = |person, matter| rows.push(roster_row(person, matter));
+        let read = read_roster(&mut CsvSource::new(&self.department, "roster.csv"), &matters, quarantine, keep);
+        let snapshot = Snapshot::of(&self.sealed, task.hash);
+        // The roster as it stood when the round was accepted: after a restart it is read for its quarantine only.
+        match (snapshot.exists()?, read) {
+            (true, _) => {}
+            (false, Ok(_)) => snapshot.save(rows.sorted()?)?,
+            (false, Err(RosterError::Source(error))) => {
                 let text = error.to_string();
                 return Ok(Done::SourceFailed { round: task.hash, channel: None, reason: Reason::Unreadable, text });
             }
-        };
-        Ok(Done::Snapshot { round: task.hash, people: snapshot.people().len() })
+            (false, Err(error)) => return Err(io::Error::other(error)),
+        }
+        Ok(Done::Snapshot { round: task.hash, people: snapshot.people()?.count() })
     }
 
     fn make_pools(
@@ -340,14 +345,14 @@ impl NodeWorker {
         task: RoundTask,
         seed: &RoundSeed,
         channel: u16,
-        people: &[PersonId],
+        people: Sorter<PERSON_BYTES>,
     ) -> io::Result<(Vec<Made>, u64)> {
         let source = task.source.ok_or_else(|| io::Error::other("the round names no epoch of this source"))?;
-        let evaluated = self.evaluate_own(source, people)?;
         // Sealed for the retention time, so that an auditor on the spot can recompute the pool.
-        self.sealed.write(&format!("people-{}-{channel}", task.hash), |out| {
-            write_items(out, people.iter().map(|person| person.to_u64().to_be_bytes()))
-        })?;
+        let name = format!("people-{}-{channel}", task.hash);
+        self.sealed.write(&name, |out| write_items(out, people.sorted()?.distinct()))?;
+        let people = || io::Result::Ok(self.sealed.items::<PERSON_BYTES>(&name)?.map(|item| person_of(&item?)));
+        let evaluated = self.evaluate_own(source, people()?)?;
         let maker = PoolMaker {
             rounds: &self.rounds,
             spill: &self.spill,
@@ -358,10 +363,10 @@ impl NodeWorker {
             source,
             groups: self.policy.group_count,
         };
-        Ok((maker.make(channel, people)?, evaluated))
+        Ok((maker.make(channel, people()?)?, evaluated))
     }
 
-    fn evaluate_own(&self, source: SourceEpoch, people: &[PersonId]) -> io::Result<u64> {
+    fn evaluate_own(&self, source: SourceEpoch, people: impl Iterator<Item = io::Result<PersonId>>) -> io::Result<u64> {
         let key = self.epoch(source.epoch)?.key();
         evaluate_unknown(&self.cache, source, key, people)
     }
@@ -395,9 +400,9 @@ impl NodeWorker {
         sources: &BTreeMap<MemberNumber, SourceEpoch>,
         matters: &[MatterRound],
     ) -> io::Result<Done> {
-        let snapshot = self.snapshot(task)?;
+        let snapshot = Snapshot::of(&self.sealed, task.hash);
         let evaluated = match sources.get(&self.member) {
-            Some(own) => self.evaluate_own(*own, &snapshot.people())?,
+            Some(own) => self.evaluate_own(*own, snapshot.people()?)?,
             None => 0,
         };
         let seed = round_seed(&self.sealed, task.hash)?;
@@ -413,19 +418,19 @@ impl NodeWorker {
             matters,
             sources,
         };
-        let map = maker.map(&snapshot)?;
-        decisions::save_map(&self.sealed, &format!("rows-{}", task.hash), map.rows())?;
-        Ok(Done::Rows { round: task.hash, made: maker.make(&map)?, evaluated })
+        let map = RowMap::of(&self.sealed, task.hash);
+        let rows = maker.number(&snapshot, &map)?;
+        Ok(Done::Rows { round: task.hash, made: maker.make(&map, &rows)?, evaluated })
     }
 
     fn deliver(&self, task: RoundTask) -> Result<Done, RunError> {
         let matters: Vec<&Matter> = self.policy.matters_of(self.member).collect();
-        let rows = decisions::load_map(&self.sealed, &format!("rows-{}", task.hash))?;
-        let file = self.rounds.open(task.hash, FileKey::Decisions { owner: self.member })?;
-        let bytes = decisions::read(file, matters.len(), rows.len())?;
-        let (month, snapshot) = (task.month.to_string(), self.snapshot(task)?);
+        let (map, snapshot) = (RowMap::of(&self.sealed, task.hash), Snapshot::of(&self.sealed, task.hash));
+        let bytes =
+            decisions::read(self.rounds.open(task.hash, FileKey::Decisions { owner: self.member })?, matters.len())?;
+        let month = task.month.to_string();
         let table = decisions::Table { department: &self.department, month: &month, policy: &self.policy };
-        let path = table.write(&matters, &snapshot, &rows, &bytes)?;
+        let path = table.write(&matters, &snapshot, &map, &bytes)?;
         Ok(Done::Delivered { round: task.hash, text: format!("decisions of {month} are in {}", path.display()) })
     }
 
@@ -434,11 +439,6 @@ impl NodeWorker {
         let of_round = |name: &String| name.contains(&round.to_string());
         self.sealed.names()?.iter().filter(|name| of_round(name)).try_for_each(|name| self.sealed.remove(name))?;
         Ok(Done::Forgotten { round })
-    }
-
-    fn snapshot(&self, task: RoundTask) -> io::Result<Snapshot> {
-        let snapshot = Snapshot::load(&self.sealed, &format!("snapshot-{}", task.hash))?;
-        snapshot.ok_or_else(|| io::Error::other("the sealed roster snapshot of this round is gone"))
     }
 
     fn accept(
@@ -457,8 +457,8 @@ impl NodeWorker {
     }
 
     fn plan(&self, round: Digest, sources: &[SourceEpoch], pending: &[Pending], first: u64) -> io::Result<Done> {
-        let snapshot = Snapshot::load(&self.sealed, &format!("snapshot-{round}"))?.unwrap_or_default();
-        let batches = self.enrolment.plan(&snapshot.people(), sources, pending, first)?;
+        let snapshot = Snapshot::of(&self.sealed, round);
+        let batches = self.enrolment.plan(&snapshot, sources, pending, first, &self.spill)?;
         Ok(Done::Planned { round, batches })
     }
 }
@@ -484,6 +484,9 @@ impl Worker<Job, Done> for NodeWorker {
         tell(done.unwrap_or_else(|error| Done::Failed(failed(&error))));
     }
 }
+
+/// People of one channel, or rows of a roster, held in memory while they are sorted.
+pub(crate) const PEOPLE_MEMORY_BYTES: usize = 32 << 20;
 
 fn source_failed(round: Digest, channel: Option<u16>, error: &ChannelError) -> Done {
     let reason = match error {
