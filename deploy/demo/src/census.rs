@@ -29,9 +29,16 @@ pub fn declare(policy: &Policy, owner: MemberNumber, folder: &Path, rosters: &[S
     for (month, name) in rosters.iter().enumerate() {
         let scratch = tempfile::tempdir_in(folder)?;
         let mut quarantine = Quarantine::create(scratch.path())?;
-        let Ok(roster) = read_roster(&mut CsvSource::new(folder, name), &matters, &mut quarantine) else { continue };
+        let mut listed: BTreeSet<(PersonId, u16)> = BTreeSet::new();
+        let keep = |person, matter| {
+            listed.insert((person, matter));
+            Ok(())
+        };
+        if read_roster(&mut CsvSource::new(folder, name), &matters, &mut quarantine, keep).is_err() {
+            continue;
+        }
         let before = seen.len();
-        seen.extend(roster.rows.iter().map(|row| row.person));
+        seen.extend(listed.iter().map(|(person, _)| *person));
         let new = (seen.len() - before) as u64;
         if month == 0 {
             people = new
@@ -39,7 +46,7 @@ pub fn declare(policy: &Policy, owner: MemberNumber, folder: &Path, rosters: &[S
             newcomers = newcomers.max(new)
         }
         for (place, matter) in (0..).zip(&own) {
-            let count = roster.rows.iter().filter(|row| row.matter == place).count() as u64;
+            let count = listed.iter().filter(|(_, matter)| *matter == place).count() as u64;
             let most = rows.entry(matter.clone()).or_default();
             *most = (*most).max(count);
         }
