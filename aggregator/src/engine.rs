@@ -1,211 +1,137 @@
 //! What the aggregator does next, by comparing what the log says with what is done.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
-
 use wugan_protocol::{
-    engine::{Command, Engine, Input},
-    envelope::Signer,
     file::FileKey,
     hexes::Digest,
     ledger::{Round, row_files},
     manifest::Federation,
-    member::RestoreError,
     party::{MemberNumber, Party, Role},
     policy::Class,
     reason::Reason,
-    stage::{Fresh, Restored, Stage},
+    stage::{Fault, Stage},
     statement::{Announcement, Receipt, Statement},
 };
-use wugan_transport::rounds::Made;
+use wugan_transport::{
+    Windows,
+    rounds::{Made, Rounds},
+    server::{self, ServerEngine},
+};
 
-use crate::work::{Done, Job};
+use crate::work::Task;
 
 /// The aggregator's state machine.
-pub struct AggregatorEngine {
-    stage: Stage,
-    /// Owners whose row lists were checked and are in order.
-    valid: BTreeSet<(Digest, MemberNumber)>,
-    /// Signal bits that are made, by owner, but perhaps not yet announced.
-    combined: BTreeMap<(Digest, MemberNumber), Made>,
-    /// Jobs under way.
-    busy: BTreeSet<(Digest, Task)>,
-}
+pub type AggregatorEngine = ServerEngine<Task>;
 
-/// Identifies a job.
+type Step = server::Step<Task>;
+
+/// Identifies a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Task {
+pub enum TaskKey {
+    /// The check of an owner's row lists.
     Rows(MemberNumber),
-    Combine(MemberNumber),
-    Forget,
+    /// An owner's signal bits.
+    Bits(MemberNumber),
 }
 
-/// Something that is lacking.
-enum Step {
-    Run(Digest, Task, Job),
-    State(Statement),
-    Announce(Made),
-    Send(FileKey),
-}
+impl server::Task for Task {
+    type Key = TaskKey;
 
-impl AggregatorEngine {
-    /// Restores the aggregator; `fresh` gives 32 fresh random bytes at each call.
-    ///
-    /// # Errors
-    /// State that is not this aggregator's.
-    pub fn restore(
-        federation: Federation,
-        signer: Arc<dyn Signer>,
-        restored: Restored<'_>,
-        fresh: Fresh,
-    ) -> Result<AggregatorEngine, RestoreError> {
-        let party = federation.aggregator();
-        let stage = Stage::restore(federation, party, signer, restored, fresh)?;
-        Ok(AggregatorEngine { stage, valid: BTreeSet::new(), combined: BTreeMap::new(), busy: BTreeSet::new() })
+    const ROLE: Role = Role::Aggregator;
+    const ADMITS: &'static [Role] = &[Role::Node, Role::Matcher];
+    const DIALS: &'static [Role] = &[Role::Coordinator];
+    const WINDOWS: Windows = Windows::USUAL;
+
+    fn party(federation: &Federation) -> Party {
+        federation.aggregator()
     }
-}
 
-impl Engine for AggregatorEngine {
-    type Local = Done;
-    type Job = Job;
-
-    fn handle(&mut self, input: Input<Done>, now: u64) -> Vec<Command<Job>> {
-        let mut out = Vec::new();
-        if let Some(done) = self.stage.take(input, now, &mut out) {
-            self.done(done, now, &mut out);
+    fn key(&self) -> TaskKey {
+        match self {
+            Task::CheckRows { owner, .. } => TaskKey::Rows(*owner),
+            Task::Combine { owner, .. } => TaskKey::Bits(*owner),
         }
-        if !matches!(out.last(), Some(Command::Stop(_))) {
-            self.reconcile(now, &mut out);
-        }
-        out
     }
-}
 
-impl AggregatorEngine {
-    fn done(&mut self, done: Done, now: u64, out: &mut Vec<Command<Job>>) {
-        let (round, task, fault) = match done {
-            Done::RowsChecked { round, owner, result } => {
-                self.valid.extend(result.is_ok().then_some((round, owner)));
-                (round, Task::Rows(owner), result.err())
-            }
-            Done::Combined { round, owner, result: Ok(made) } => {
-                self.combined.insert((round, owner), made);
-                (round, Task::Combine(owner), None)
-            }
-            Done::Combined { round, owner, result: Err(fault) } => (round, Task::Combine(owner), Some(fault)),
-            Done::Forgotten { round, result } => {
-                if result.is_ok() {
-                    self.stage.forget(round, out);
-                    self.valid.retain(|(of, _)| *of != round);
-                    self.combined.retain(|(of, _), _| *of != round);
-                }
-                (round, Task::Forget, result.err())
-            }
+    fn run(self, round: Digest, rounds: &Rounds) -> Result<Vec<Made>, Fault> {
+        self.carry_out(round, rounds)
+    }
+
+    /// Row lists from their owner until the rows are closed; bitmaps from the matcher, after that of complete owners
+    /// only.
+    fn wanted(federation: &Federation, round: &Round, from: Party, file: FileKey) -> Result<(), Reason> {
+        let is_owner = |member: &MemberNumber| federation.policy().owners().any(|owner| owner == *member);
+        let owner = file.owner().filter(is_owner).ok_or(Reason::NotAllowed)?;
+        let (sender, late) = match file {
+            FileKey::Rows { .. } => (Party { member: owner, role: Role::Node }, round.rows_closed().is_some()),
+            FileKey::Bitmap { .. } => (federation.matcher(), round.rows_closed().is_some() && !round.complete(owner)),
+            _ => return Err(Reason::NotAllowed),
         };
-        self.busy.remove(&(round, task));
-        if let Some(fault) = fault {
-            self.stage.fault(round, fault, now, out);
+        if from != sender {
+            return Err(Reason::NotAllowed);
         }
+        if late { Err(Reason::TooLate) } else { Ok(()) }
     }
 
-    fn reconcile(&mut self, now: u64, out: &mut Vec<Command<Job>>) {
-        self.stage.prepare(now, out);
-        let (federation, matcher) = (self.stage.federation(), self.stage.federation().matcher());
-        let owners: BTreeSet<MemberNumber> = federation.policy().owners().collect();
-        self.stage.answer_offers(|round, from, file| wanted(&owners, matcher, round, from, file), now, out);
-        for step in self.lacking(now) {
-            match step {
-                Step::Run(round, task, job) => {
-                    if self.busy.insert((round, task)) {
-                        out.push(Command::Local(job));
-                    }
-                }
-                Step::State(statement) => self.stage.state(statement, now, out),
-                Step::Announce(made) => self.stage.announce(made.file, made.count, made.digest, now, out),
-                Step::Send(file) => self.stage.send(self.stage.federation().coordinator(), file, now, out),
-            }
+    fn lacking(server: &AggregatorEngine, round: &Round) -> Vec<Step> {
+        if round.list().is_none() {
+            return Vec::new();
         }
+        let progress = Progress { server, stage: server.stage(), round };
+        let owners = server.stage().federation().policy().owners();
+        owners.filter_map(|owner| progress.owner(owner)).collect()
     }
+}
 
-    /// Everything that can be done now and is not.
-    fn lacking(&self, now: u64) -> Vec<Step> {
-        let expired = self.stage.expired(now).into_iter();
-        let mut steps: Vec<Step> = expired.map(|round| Step::Run(round, Task::Forget, Job::Forget { round })).collect();
-        if let Some(round) = self.stage.round().filter(|round| round.list().is_some()) {
-            let owners = self.stage.federation().policy().owners();
-            steps.extend(owners.filter_map(|owner| self.owner(round, owner)));
-        }
-        steps
-    }
+/// How far a round is.
+struct Progress<'a> {
+    server: &'a AggregatorEngine,
+    stage: &'a Stage,
+    round: &'a Round,
+}
 
+impl Progress<'_> {
     /// The next step for an owner: its receipt, then its bits.
-    fn owner(&self, round: &Round, owner: MemberNumber) -> Option<Step> {
+    fn owner(&self, owner: MemberNumber) -> Option<Step> {
         let bits = FileKey::Bits { owner };
         if self.stage.has_announced(bits) {
-            return Some(Step::Send(bits));
+            return Some(Step::Send(self.stage.federation().coordinator(), bits));
         }
-        if round.complete(owner) {
-            return self.bits(round, owner);
+        let hash = self.round.hash();
+        if self.round.complete(owner) {
+            let made = self.server.done(hash, TaskKey::Bits(owner)).and_then(<[Made]>::first);
+            return made.map_or_else(|| self.combine(owner).map(Step::Run), |made| Some(Step::Announce(*made)));
         }
         let receipt = Statement::Receipt(Receipt::Rows { owner });
-        if round.rows_closed().is_some() || self.stage.has_stated(&receipt) {
+        if self.round.rows_closed().is_some() || self.stage.has_stated(&receipt) {
             return None;
         }
-        if self.valid.contains(&(round.hash(), owner)) { Some(Step::State(receipt)) } else { self.check(round, owner) }
+        let checked = self.server.done(hash, TaskKey::Rows(owner)).is_some();
+        if checked { Some(Step::State(receipt)) } else { self.check(owner).map(Step::Run) }
     }
 
-    fn check(&self, round: &Round, owner: MemberNumber) -> Option<Step> {
-        let job = Job::CheckRows {
-            round: round.hash(),
+    fn check(&self, owner: MemberNumber) -> Option<Task> {
+        Some(Task::CheckRows {
             owner,
-            lists: self.arrived(round, row_files(owner))?,
-            matters: round.matters(owner).to_vec(),
+            lists: self.arrived(row_files(owner))?,
+            matters: self.round.matters(owner).to_vec(),
             limits: self.stage.federation().owner_limits(owner)?.rows.clone(),
-        };
-        Some(Step::Run(round.hash(), Task::Rows(owner), job))
+        })
     }
 
-    fn bits(&self, round: &Round, owner: MemberNumber) -> Option<Step> {
-        if let Some(made) = self.combined.get(&(round.hash(), owner)) {
-            return Some(Step::Announce(*made));
-        }
-        let job = Job::Combine {
-            round: round.hash(),
+    fn combine(&self, owner: MemberNumber) -> Option<Task> {
+        Some(Task::Combine {
             owner,
-            bitmaps: self.arrived(round, Class::ALL.map(|class| FileKey::Bitmap { owner, class }))?,
-            matters: round.matters(owner).to_vec(),
-            seed: self.stage.seed(round.hash())?,
-        };
-        Some(Step::Run(round.hash(), Task::Combine(owner), job))
+            bitmaps: self.arrived(Class::ALL.map(|class| FileKey::Bitmap { owner, class }))?,
+            matters: self.round.matters(owner).to_vec(),
+            seed: self.stage.seed(self.round.hash())?,
+        })
     }
 
     /// The announcements of files, if all of them are here.
-    fn arrived(&self, round: &Round, files: impl IntoIterator<Item = FileKey>) -> Option<Vec<Announcement>> {
-        let kept = files.into_iter().map(|file| Some(file).filter(|file| self.stage.kept(round.hash(), *file)));
-        kept.map(|file| round.announcement(file?).cloned()).collect()
+    fn arrived(&self, files: impl IntoIterator<Item = FileKey>) -> Option<Vec<Announcement>> {
+        let kept = files.into_iter().map(|file| Some(file).filter(|file| self.stage.kept(self.round.hash(), *file)));
+        kept.map(|file| self.round.announcement(file?).cloned()).collect()
     }
-}
-
-/// Row lists from their owner until the rows are closed; bitmaps from the matcher, after that of complete owners only.
-fn wanted(
-    owners: &BTreeSet<MemberNumber>,
-    matcher: Party,
-    round: &Round,
-    from: Party,
-    file: FileKey,
-) -> Result<(), Reason> {
-    let owner = file.owner().filter(|owner| owners.contains(owner)).ok_or(Reason::NotAllowed)?;
-    let (sender, late) = match file {
-        FileKey::Rows { .. } => (Party { member: owner, role: Role::Node }, round.rows_closed().is_some()),
-        FileKey::Bitmap { .. } => (matcher, round.rows_closed().is_some() && !round.complete(owner)),
-        _ => return Err(Reason::NotAllowed),
-    };
-    if from != sender {
-        return Err(Reason::NotAllowed);
-    }
-    if late { Err(Reason::TooLate) } else { Ok(()) }
 }
 
 #[cfg(test)]

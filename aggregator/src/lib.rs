@@ -2,18 +2,17 @@
 //! that the policy's rules can tell apart.
 //!
 //! It sees rows and handles, nothing that stands for a person or could be compared between rounds. It keeps the files
-//! of a round for the policy's retention time and then deletes them. [`AggregatorEngine`] decides what to do;
-//! [`Worker`] does the work on files.
+//! of a round for the policy's retention time and then deletes them. [`AggregatorEngine`] decides what to do; a
+//! [`Task`] does it on files.
 #![forbid(unsafe_code)]
 
 mod combine;
-pub mod config;
 mod engine;
 mod rows;
 pub mod service;
 mod work;
 
 pub use combine::{CombineError, Signals};
-pub use engine::AggregatorEngine;
+pub use engine::{AggregatorEngine, TaskKey};
 pub use rows::{RowList, check_list, check_sizes};
-pub use work::{Done, Job, Worker};
+pub use work::Task;

@@ -22,13 +22,5 @@ enum Cli {
 
 fn main() -> ExitCode {
     let Cli::Run { config, json } = Cli::parse();
-    wugan_transport::logging(json);
-    let outcome = wugan_transport::harden_process().map_err(anyhow::Error::from);
-    match outcome.and_then(|()| Ok(wugan_aggregator::service::run(&config)?)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    wugan_transport::shell::program(json, || wugan_aggregator::service::run(&config))
 }

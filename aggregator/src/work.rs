@@ -1,4 +1,4 @@
-//! The aggregator's work on files: jobs go in, what came of them goes out. A job that is run again gives the same.
+//! The aggregator's work on files. A task that is done again gives the same.
 
 use std::{fs, io};
 
@@ -22,11 +22,9 @@ use crate::{
 
 /// Work on kept files.
 #[derive(Debug)]
-pub enum Job {
+pub enum Task {
     /// Check an owner's row lists.
     CheckRows {
-        /// Of which round.
-        round: Digest,
         /// The owner.
         owner: MemberNumber,
         /// The lists' announcements, class by class.
@@ -38,8 +36,6 @@ pub enum Job {
     },
     /// Make an owner's signal bits of row lists that were checked.
     Combine {
-        /// Of which round.
-        round: Digest,
         /// The owner.
         owner: MemberNumber,
         /// The bitmaps' announcements, class by class.
@@ -49,69 +45,19 @@ pub enum Job {
         /// From which the file's salt derives.
         seed: RoundSeed,
     },
-    /// Delete a round's files.
-    Forget {
-        /// Which.
-        round: Digest,
-    },
 }
 
-/// What came of a job.
-#[derive(Debug)]
-pub enum Done {
-    /// An owner's row lists are in order, or not.
-    RowsChecked {
-        /// Of which round.
-        round: Digest,
-        /// The owner.
-        owner: MemberNumber,
-        /// Whether they are in order.
-        result: Result<(), Fault>,
-    },
-    /// An owner's signal bits are made, or not.
-    Combined {
-        /// Of which round.
-        round: Digest,
-        /// The owner.
-        owner: MemberNumber,
-        /// The bits.
-        result: Result<Made, Fault>,
-    },
-    /// A round's files are deleted, or not.
-    Forgotten {
-        /// Which.
-        round: Digest,
-        /// Whether they are.
-        result: Result<(), Fault>,
-    },
-}
-
-/// Runs jobs, on any number of threads.
-#[derive(Clone, Debug)]
-pub struct Worker {
-    rounds: Rounds,
-}
-
-impl Worker {
-    /// A worker on these rounds.
-    pub fn new(rounds: Rounds) -> Worker {
-        Worker { rounds }
-    }
-
-    /// Runs a job to its end.
-    pub fn run(&self, job: Job) -> Done {
-        match job {
-            Job::CheckRows { round, owner, lists, matters, limits } => {
-                let files = OwnerFiles { rounds: &self.rounds, round, owner, matters: &matters };
-                Done::RowsChecked { round, owner, result: files.check(&lists, &limits) }
+impl Task {
+    /// Does it; the signal bits, if it makes them.
+    pub(crate) fn carry_out(self, round: Digest, rounds: &Rounds) -> Result<Vec<Made>, Fault> {
+        match self {
+            Task::CheckRows { owner, lists, matters, limits } => {
+                let files = OwnerFiles { rounds, round, owner, matters: &matters };
+                files.check(&lists, &limits).map(|()| Vec::new())
             }
-            Job::Combine { round, owner, bitmaps, matters, seed } => {
-                let files = OwnerFiles { rounds: &self.rounds, round, owner, matters: &matters };
-                Done::Combined { round, owner, result: files.combine(&bitmaps, &seed) }
-            }
-            Job::Forget { round } => {
-                let failed = |error| Fault::Machine(stop_text("an old round's folder cannot be deleted", &error));
-                Done::Forgotten { round, result: self.rounds.forget(round).map_err(failed) }
+            Task::Combine { owner, bitmaps, matters, seed } => {
+                let files = OwnerFiles { rounds, round, owner, matters: &matters };
+                files.combine(&bitmaps, &seed).map(|made| vec![made])
             }
         }
     }

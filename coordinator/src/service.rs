@@ -2,12 +2,12 @@
 
 use std::{fs, io, path::Path};
 
-use wugan_protocol::{member::RestoreError, party::Role};
+use wugan_protocol::party::Role;
 use wugan_transport::{
-    home::{Home, HomeError, fresh, read_config},
+    home::{Home, fresh, read_config},
     listen_socket,
     rounds::Rounds,
-    shell::{self, Setup, ShellError, Worker},
+    shell::{self, ServiceError, Setup, Worker},
 };
 
 use crate::{
@@ -16,28 +16,6 @@ use crate::{
     log_file,
     socket::{self, Desk},
 };
-
-/// Why the coordinator does not run.
-#[derive(Debug, thiserror::Error)]
-pub enum ServiceError {
-    /// Its configuration, keys or state.
-    #[error(transparent)]
-    Home(#[from] HomeError),
-    /// Its state.
-    #[error(transparent)]
-    Restore(#[from] RestoreError),
-    /// A file or socket.
-    #[error("{what}: {error}")]
-    Open {
-        /// Which.
-        what: String,
-        /// What failed.
-        error: io::Error,
-    },
-    /// While it ran.
-    #[error(transparent)]
-    Shell(#[from] ShellError),
-}
 
 /// Runs the coordinator of a configuration file until SIGTERM.
 ///
@@ -91,7 +69,6 @@ fn read_announcements(folder: &Path) -> io::Result<Vec<Vec<u8>>> {
     paths.iter().map(fs::read).collect()
 }
 
-fn opening(path: &Path) -> impl FnOnce(io::Error) -> ServiceError {
-    let what = path.display().to_string();
-    move |error| ServiceError::Open { what, error }
+fn opening(path: &Path) -> impl FnOnce(io::Error) -> ServiceError + '_ {
+    move |error| ServiceError::open(path.display().to_string(), error)
 }

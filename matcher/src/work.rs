@@ -1,4 +1,4 @@
-//! The matcher's work on files: jobs go in, what came of them goes out. A job that is run again gives the same.
+//! The matcher's work on files. A task that is done again gives the same.
 
 use std::fs;
 
@@ -23,18 +23,11 @@ use crate::{
 
 /// Work on kept files.
 #[derive(Debug)]
-pub enum Job {
-    /// Check a pool that arrived.
-    CheckPool {
-        /// Of which round.
-        round: Digest,
-        /// The pool's announcement.
-        announcement: Announcement,
-    },
+pub enum Task {
+    /// Check a pool that arrived, as it was announced.
+    CheckPool(Announcement),
     /// Check an owner's records, and make its bitmaps.
     Match {
-        /// Of which round.
-        round: Digest,
         /// The owner.
         owner: MemberNumber,
         /// Its pool group.
@@ -43,11 +36,6 @@ pub enum Job {
         records: Vec<RecordsFile>,
         /// From which the bitmaps' salts derive.
         seed: RoundSeed,
-    },
-    /// Delete a round's files.
-    Forget {
-        /// Which.
-        round: Digest,
     },
 }
 
@@ -62,75 +50,28 @@ pub struct RecordsFile {
     pub announcement: Announcement,
 }
 
-/// What came of a job.
-#[derive(Debug)]
-pub enum Done {
-    /// A pool is in order, or not.
-    PoolChecked {
-        /// Of which round.
-        round: Digest,
-        /// The pool.
-        file: FileKey,
-        /// Whether it is in order.
-        result: Result<(), Fault>,
-    },
-    /// An owner's records are in order and its bitmaps are made, or not.
-    Matched {
-        /// Of which round.
-        round: Digest,
-        /// The owner.
-        owner: MemberNumber,
-        /// The bitmaps, one for each class.
-        result: Result<Vec<Made>, Fault>,
-    },
-    /// A round's files are deleted, or not.
-    Forgotten {
-        /// Which.
-        round: Digest,
-        /// Whether they are.
-        result: Result<(), Fault>,
-    },
-}
-
-/// Runs jobs, on any number of threads.
-#[derive(Clone, Debug)]
-pub struct Worker {
-    rounds: Rounds,
-}
-
-impl Worker {
-    /// A worker on these rounds.
-    pub fn new(rounds: Rounds) -> Worker {
-        Worker { rounds }
-    }
-
-    /// Runs a job to its end.
-    pub fn run(&self, job: Job) -> Done {
-        match job {
-            Job::CheckPool { round, announcement } => {
-                let file = announcement.file;
-                let result = self.check_pool(round, &announcement).map_err(|error| Fault::of(file, error));
-                Done::PoolChecked { round, file, result }
+impl Task {
+    /// Does it; the bitmaps made, one for each class.
+    pub(crate) fn carry_out(self, round: Digest, rounds: &Rounds) -> Result<Vec<Made>, Fault> {
+        match self {
+            Task::CheckPool(announcement) => {
+                let checked = check_pool(rounds, round, &announcement);
+                checked.map(|()| Vec::new()).map_err(|error| Fault::of(announcement.file, error))
             }
-            Job::Match { round, owner, group, records, seed } => {
-                let matching = Matching { rounds: &self.rounds, round, owner, group, records: &records };
-                Done::Matched { round, owner, result: matching.run(&seed) }
-            }
-            Job::Forget { round } => {
-                let failed = |error| Fault::Machine(stop_text("an old round's folder cannot be deleted", &error));
-                Done::Forgotten { round, result: self.rounds.forget(round).map_err(failed) }
+            Task::Match { owner, group, records, seed } => {
+                Matching { rounds, round, owner, group, records: &records }.run(&seed)
             }
         }
     }
+}
 
-    fn check_pool(&self, round: Digest, announcement: &Announcement) -> Result<(), RunError> {
-        let mut pool = Pool::open(self.rounds.open(round, announcement.file)?)?;
-        count_as_announced(pool.count(), announcement)?;
-        loop {
-            match pool.peek()?.len() {
-                0 => return Ok(()),
-                checked => pool.skip(checked),
-            }
+fn check_pool(rounds: &Rounds, round: Digest, announcement: &Announcement) -> Result<(), RunError> {
+    let mut pool = Pool::open(rounds.open(round, announcement.file)?)?;
+    count_as_announced(pool.count(), announcement)?;
+    loop {
+        match pool.peek()?.len() {
+            0 => return Ok(()),
+            checked => pool.skip(checked),
         }
     }
 }

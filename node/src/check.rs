@@ -6,14 +6,16 @@ use std::{io, path::Path};
 use serde::Serialize;
 use wugan_keys::StorageKey;
 use wugan_protocol::{month::Month, party::Role, policy::Channel};
-use wugan_transport::home::{Home, read_config};
+use wugan_transport::{
+    home::{Home, read_config},
+    shell::ServiceError,
+};
 
 use crate::{
     channel::{ChannelError, Window, read_channel},
     config::Config,
     quarantine::{Quarantine, Reason},
     roster::{Matters, RosterError, read_roster},
-    service::ServiceError,
     sorter::Sorter,
     source::csv::CsvSource,
     vault::{PERSON_BYTES, Vault, person_bytes},
@@ -48,7 +50,7 @@ pub fn check(config: &Path, month: Month) -> Result<Vec<Checked>, ServiceError> 
     let home = Home::examine(&config.member, &base, Role::Node)?;
     let department = base.join(&config.node.department);
     let policy = home.federation.policy();
-    let scratch = tempfile::tempdir().map_err(|error| ServiceError::Scratch { error })?;
+    let scratch = tempfile::tempdir().map_err(|error| ServiceError::open("temporary folder", error))?;
     let mut checked = Vec::new();
     for channel in policy.channels_of(home.party.member) {
         checked.push(check_channel(&department, channel, month, config.node.bad_percent_max, scratch.path()));

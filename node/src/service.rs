@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use wugan_protocol::{engine::Fact, hexes::sha256, member::RestoreError, oprf, party::Role};
+use wugan_protocol::{engine::Fact, hexes::sha256, oprf, party::Role};
 use wugan_transport::{
     home::{Home, HomeError, read_config},
-    shell::{self, Setup, ShellError},
+    shell::{self, ServiceError, Setup},
 };
 
 use crate::{
@@ -13,34 +13,6 @@ use crate::{
     engine::NodeEngine,
     work::{NodeWorker, Places},
 };
-
-/// Why a node does not run.
-#[derive(Debug, thiserror::Error)]
-pub enum ServiceError {
-    /// Its configuration, keys or state.
-    #[error(transparent)]
-    Home(#[from] HomeError),
-    /// Its state.
-    #[error(transparent)]
-    Restore(#[from] RestoreError),
-    /// The announcement of its first key epoch.
-    #[error("{path}: {error}; make it with `wugan-keys epoch new`")]
-    Announcement {
-        /// The file.
-        path: String,
-        /// What failed.
-        error: std::io::Error,
-    },
-    /// No folder for temporary files.
-    #[error("temporary folder: {error}")]
-    Scratch {
-        /// What failed.
-        error: std::io::Error,
-    },
-    /// While it ran.
-    #[error(transparent)]
-    Shell(#[from] ShellError),
-}
 
 /// Runs the node of a configuration file until SIGTERM.
 ///
@@ -71,7 +43,8 @@ fn adopt_announcement(home: &mut Home, keys: &Path) -> Result<(), ServiceError> 
     }
     let path = wugan_keys::commands::announcement_path(keys);
     let line = std::fs::read(&path);
-    let line = line.map_err(|error| ServiceError::Announcement { path: path.display().to_string(), error })?;
+    let what = || format!("{}, which `wugan-keys epoch new` makes", path.display());
+    let line = line.map_err(|error| ServiceError::open(what(), error))?;
     tracing::info!(entry = %sha256(&line), "first start: the announcement of the first key epoch is the first entry");
     home.journal.commit(&[Fact::Own(0, line)]).map_err(HomeError::from)?;
     Ok(())

@@ -17,6 +17,7 @@ mod accept;
 pub mod home;
 pub mod journal;
 pub mod rounds;
+pub mod server;
 pub mod shell;
 
 mod config;

@@ -11,6 +11,7 @@ use std::{
     io,
     net::UdpSocket,
     path::PathBuf,
+    process::ExitCode,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -20,6 +21,7 @@ use wugan_protocol::{
     engine::{Command, Engine, Fact, Input, Offer, Severity},
     hexes::Hex,
     manifest::Federation,
+    member::RestoreError,
     message::Message,
     party::Party,
     reason::Reason,
@@ -30,7 +32,8 @@ pub use threads::{LogSink, Worker};
 use crate::{
     config::{HubConfig, Peer, StartError, Windows},
     files::IncomingFile,
-    home::Home,
+    harden::{harden_process, logging},
+    home::{Home, HomeError},
     hub::{Event, Hub},
     journal::Journal,
     rounds::Rounds,
@@ -101,6 +104,48 @@ pub enum ShellError {
     /// The system refused something basic.
     #[error("{0}")]
     System(#[from] io::Error),
+}
+
+/// Why a party's program does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// Its configuration, keys or state.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// Its state.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    /// A file or socket.
+    #[error("{what}: {error}")]
+    Open {
+        /// Which.
+        what: String,
+        /// What failed.
+        error: io::Error,
+    },
+    /// While it ran.
+    #[error(transparent)]
+    Shell(#[from] ShellError),
+}
+
+impl ServiceError {
+    /// That something cannot be opened.
+    pub fn open(what: impl Into<String>, error: io::Error) -> ServiceError {
+        ServiceError::Open { what: what.into(), error }
+    }
+}
+
+/// A service's whole program: hardens the process, logs (as JSON objects if asked), runs.
+pub fn program(json: bool, run: impl FnOnce() -> Result<(), ServiceError>) -> ExitCode {
+    logging(json);
+    let hardened = harden_process().map_err(|error| ServiceError::open("process limits", error));
+    match hardened.and_then(|()| run()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Runs an engine until SIGTERM or SIGINT, or until it stops. `attend` is called once inside the runtime with the

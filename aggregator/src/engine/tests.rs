@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use wugan_protocol::{
     file::Header,
     run::{Bitmap, FURTHER_ROW},
+    stage::Restored,
     testing::{Event, Harness, Journal, Program, ROWS_MAX, World, file},
 };
-use wugan_transport::rounds::Rounds;
+use wugan_transport::server::{Done, Job, Worker};
 
 use super::*;
-use crate::Worker;
 
 struct Aggregator {
     rounds: Rounds,
@@ -34,7 +34,7 @@ impl Program for Aggregator {
         AggregatorEngine::restore(world.federation.clone(), signer, restored, Box::new(fresh)).unwrap()
     }
 
-    fn run(&self, job: Job) -> Done {
+    fn run(&self, job: Job<Task>) -> Done<TaskKey> {
         Worker::new(self.rounds.clone()).run(job)
     }
 

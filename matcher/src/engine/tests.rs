@@ -5,14 +5,14 @@ use wugan_protocol::{
     file::Header,
     message::{FileReply, Message},
     run::{Bitmap, record},
+    stage::Restored,
     statement::{Announcement, Statement},
     tag::Tag,
     testing::{Event, Harness, Journal, Program, World, file},
 };
-use wugan_transport::rounds::Rounds;
+use wugan_transport::server::{Done, Job, Worker};
 
 use super::*;
-use crate::Worker;
 
 struct Matcher {
     rounds: Rounds,
@@ -37,7 +37,7 @@ impl Program for Matcher {
         MatcherEngine::restore(world.federation.clone(), signer, restored, Box::new(fresh)).unwrap()
     }
 
-    fn run(&self, job: Job) -> Done {
+    fn run(&self, job: Job<Task>) -> Done<TaskKey> {
         Worker::new(self.rounds.clone()).run(job)
     }
 

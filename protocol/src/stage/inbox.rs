@@ -6,6 +6,7 @@ use crate::{
     file::FileKey,
     hexes::{Digest, sha256},
     ledger::Round,
+    manifest::Federation,
     party::Party,
     reason::Reason,
     run::RunError,
@@ -66,7 +67,7 @@ impl Stage {
     /// Answers the offers that can be answered; `wanted` says whether a party may send a file of the round now.
     pub fn answer_offers<J>(
         &mut self,
-        wanted: impl Fn(&Round, Party, FileKey) -> Result<(), Reason>,
+        wanted: impl Fn(&Federation, &Round, Party, FileKey) -> Result<(), Reason>,
         now: u64,
         out: &mut Vec<Command<J>>,
     ) {
@@ -111,7 +112,12 @@ impl Stage {
         }
     }
 
-    fn judge(&self, held: &Held, wanted: impl Fn(&Round, Party, FileKey) -> Result<(), Reason>, now: u64) -> Verdict {
+    fn judge(
+        &self,
+        held: &Held,
+        wanted: impl Fn(&Federation, &Round, Party, FileKey) -> Result<(), Reason>,
+        now: u64,
+    ) -> Verdict {
         let file = held.announcement.file;
         let wait = if now < held.until { Verdict::Wait } else { Verdict::Refuse(Reason::BeforeItsTime) };
         let Some(round) = self.round().filter(|round| round.hash() == held.round) else {
@@ -125,7 +131,7 @@ impl Stage {
         if let Some((REFUSALS_MAX.., reason)) = self.refused(held.round, file) {
             return Verdict::Refuse(reason);
         }
-        if let Err(reason) = wanted(round, held.offer.from, file) {
+        if let Err(reason) = wanted(self.federation(), round, held.offer.from, file) {
             return Verdict::Refuse(reason);
         }
         match round.announcement(file) {

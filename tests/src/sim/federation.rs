@@ -25,6 +25,7 @@ use wugan_protocol::{
 use wugan_transport::{
     home::{Stored, fresh},
     rounds::Rounds,
+    server,
     shell::Worker,
 };
 
@@ -111,7 +112,7 @@ impl Parts {
                 let make = move |stored: Stored| {
                     let (signer, restored) = (open()?.identity, restored(&stored));
                     let engine = MatcherEngine::restore(federation.clone(), signer, restored, Box::new(fresh))?;
-                    Ok((engine, wugan_matcher::Worker::new(files.clone())))
+                    Ok((engine, server::Worker::new(files.clone())))
                 };
                 Box::new(Actor::new(name, Stored::default(), rounds, Box::new(make))?)
             }
@@ -119,7 +120,7 @@ impl Parts {
                 let make = move |stored: Stored| {
                     let (signer, restored) = (open()?.identity, restored(&stored));
                     let engine = AggregatorEngine::restore(federation.clone(), signer, restored, Box::new(fresh))?;
-                    Ok((engine, wugan_aggregator::Worker::new(files.clone())))
+                    Ok((engine, server::Worker::new(files.clone())))
                 };
                 Box::new(Actor::new(name, Stored::default(), rounds, Box::new(make))?)
             }
