@@ -2,33 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use getrandom::SysRng;
-use getrandom::rand_core::{TryRng, UnwrapErr};
+use getrandom::rand_core::UnwrapErr;
 use proptest::prelude::*;
-use rand_core_0_6 as old;
+use rand_core_0_6::OsRng;
 use voprf::{BlindedElement, EvaluationElement, OprfClient, OprfServer, Ristretto255, VoprfClient, VoprfServer};
 use wugan_protocol::oprf::rfc::{self, Mode, RandomScalar};
 use wugan_protocol::oprf::{Element, Elements, Proof, PublicKey, SecretKey};
-
-/// The system's generator under the trait that `voprf` takes.
-struct OldRng;
-
-impl old::RngCore for OldRng {
-    fn next_u32(&mut self) -> u32 {
-        old::impls::next_u32_via_fill(self)
-    }
-    fn next_u64(&mut self) -> u64 {
-        old::impls::next_u64_via_fill(self)
-    }
-    fn fill_bytes(&mut self, dest: &mut [u8]) {
-        SysRng.try_fill_bytes(dest).unwrap();
-    }
-    fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), old::Error> {
-        self.fill_bytes(dest);
-        Ok(())
-    }
-}
-
-impl old::CryptoRng for OldRng {}
 
 fn blinds(count: usize) -> Vec<RandomScalar> {
     (0..count).map(|_| RandomScalar::generate(&mut UnwrapErr(SysRng))).collect()
@@ -57,7 +36,7 @@ proptest! {
         let blinds = blinds(inputs.len());
         let blinded = rfc::blind(Mode::Voprf, &inputs, &blinds).unwrap();
         let sent: Vec<_> = blinded.as_slice().iter().map(|e| BlindedElement::deserialize(e).unwrap()).collect();
-        let answer = server.batch_blind_evaluate(&mut OldRng, &sent).unwrap();
+        let answer = server.batch_blind_evaluate(&mut OsRng, &sent).unwrap();
         let evaluated: Vec<Element> = answer.messages.iter().map(|m| m.serialize().into()).collect();
         let evaluated = Elements::decode(&evaluated).unwrap();
         let proof = Proof::from_bytes(&answer.proof.serialize().into()).unwrap();
@@ -73,7 +52,7 @@ proptest! {
         let inputs = slices(&inputs);
         let key = SecretKey::generate(&mut UnwrapErr(SysRng));
         let (clients, sent): (Vec<_>, Vec<Element>) = inputs.iter().map(|input| {
-            let blinded = VoprfClient::<Ristretto255>::blind(input, &mut OldRng).unwrap();
+            let blinded = VoprfClient::<Ristretto255>::blind(input, &mut OsRng).unwrap();
             (blinded.state, Element::from(blinded.message.serialize()))
         }).unzip();
         let blinded = Elements::decode(&sent).unwrap();
@@ -105,7 +84,7 @@ proptest! {
         prop_assert_eq!(&finalized, &ours);
 
         for (input, ours) in inputs.iter().zip(&ours) {
-            let client = OprfClient::<Ristretto255>::blind(input, &mut OldRng).unwrap();
+            let client = OprfClient::<Ristretto255>::blind(input, &mut OsRng).unwrap();
             let sent = Elements::decode(&[client.message.serialize().into()]).unwrap();
             let answer = EvaluationElement::deserialize(&rfc::blind_evaluate(&key, &sent)[0]).unwrap();
             prop_assert_eq!(&client.state.finalize(input, &answer).unwrap()[..], &ours[..]);

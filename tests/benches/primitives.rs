@@ -6,11 +6,8 @@ use std::{hint::black_box, io::Cursor};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use curve25519_dalek::{RistrettoPoint, Scalar};
-use getrandom::{
-    SysRng,
-    rand_core::{TryRng, UnwrapErr},
-};
-use rand_core_0_6 as old;
+use getrandom::{SysRng, rand_core::UnwrapErr};
+use rand_core_0_6::OsRng;
 use voprf::{Ristretto255, VoprfClient, VoprfServer};
 use wugan_matcher::join;
 use wugan_protocol::{
@@ -27,26 +24,6 @@ use wugan_protocol::{
 const PEOPLE: usize = 1_024;
 /// Records and pool tags of a join.
 const TAGS: u32 = 100_000;
-
-struct OldRng;
-
-impl old::RngCore for OldRng {
-    fn next_u32(&mut self) -> u32 {
-        old::impls::next_u32_via_fill(self)
-    }
-    fn next_u64(&mut self) -> u64 {
-        old::impls::next_u64_via_fill(self)
-    }
-    fn fill_bytes(&mut self, dest: &mut [u8]) {
-        SysRng.try_fill_bytes(dest).unwrap();
-    }
-    fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), old::Error> {
-        self.fill_bytes(dest);
-        Ok(())
-    }
-}
-
-impl old::CryptoRng for OldRng {}
 
 fn people() -> Vec<[u8; 24]> {
     let person = |number| {
@@ -96,15 +73,15 @@ fn peer(c: &mut Criterion) {
     let mut group = c.benchmark_group("OPRF, per person");
     group.sample_size(10).throughput(Throughput::Elements(PEOPLE as u64));
     let people = people();
-    let server = VoprfServer::<Ristretto255>::new(&mut OldRng).unwrap();
+    let server = VoprfServer::<Ristretto255>::new(&mut OsRng).unwrap();
     let blind =
-        || people.iter().map(|p| VoprfClient::<Ristretto255>::blind(p, &mut OldRng).unwrap()).collect::<Vec<_>>();
+        || people.iter().map(|p| VoprfClient::<Ristretto255>::blind(p, &mut OsRng).unwrap()).collect::<Vec<_>>();
     group.bench_function("voprf: blind", |b| b.iter(blind));
     let (clients, messages): (Vec<_>, Vec<_>) = blind().into_iter().map(|b| (b.state, b.message)).unzip();
     group.bench_function("voprf: evaluate and prove", |b| {
-        b.iter(|| server.batch_blind_evaluate(&mut OldRng, &messages).unwrap());
+        b.iter(|| server.batch_blind_evaluate(&mut OsRng, &messages).unwrap());
     });
-    let answer = server.batch_blind_evaluate(&mut OldRng, &messages).unwrap();
+    let answer = server.batch_blind_evaluate(&mut OsRng, &messages).unwrap();
     let (key, inputs) = (server.get_public_key(), people.iter().map(|p| &p[..]).collect::<Vec<_>>());
     group.bench_function("voprf: verify and finalize", |b| {
         b.iter(|| {

@@ -1,19 +1,15 @@
 //! Files between well-behaved parties.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
 
-use std::{
-    fs,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{fs, time::Duration};
 
 use common::*;
 use ring::digest::{SHA256, digest};
 use tokio::sync::mpsc;
 use wugan_protocol::{limits::ENTRY_BYTES_MAX, message::FileReply};
-use wugan_transport::{Event, Hub, HubConfig, IncomingFile, SendFileError, Windows};
+use wugan_transport::{Event, IncomingFile, SendFileError};
 
 #[tokio::test]
 async fn files_of_every_size_arrive_whole() {
@@ -166,64 +162,6 @@ async fn messages_pass_while_files_are_under_way() {
         }
     };
     tokio::join!(files, messages, reading);
-}
-
-/// `cargo test --release -p wugan-transport --test files -- --ignored --nocapture`
-#[test]
-#[ignore = "a measurement"]
-fn throughput() {
-    let folder = tempfile::tempdir().unwrap();
-    let source = folder.path().join("source");
-    let bytes = 500_000_000;
-    fs::write(&source, contents(bytes)).unwrap();
-    let (socket, address) = loopback();
-    let (c, n) = (coordinator(), node(1));
-    let windows = Windows::BULK;
-    let server = HubConfig { windows, ..c.server(&[&n], socket, folder.path()) };
-    let client = HubConfig { windows, ..n.client(&c, address, folder.path()) };
-    let receiver = std::thread::spawn(move || run(keep_one(server)));
-    run(async {
-        let (hub, mut events) = Hub::start(client).unwrap();
-        up(&mut events, c.party).await;
-        let start = Instant::now();
-        let reply = hub.send_file(c.party, vec![], &source).await.unwrap();
-        let seconds = start.elapsed().as_secs_f64();
-        assert_eq!(reply, FileReply::Kept);
-        let speed = bytes as f64 / 1e6 / seconds;
-        println!("one file of 500 MB, sent, hashed, synced and renamed: {speed:.0} MB/s");
-        hub.close(SOON).await;
-    });
-    let mut late = receiver.join().unwrap();
-    late.sort();
-    let at = |share: f64| late[((late.len() - 1) as f64 * share) as usize];
-    println!("a timer at the receiver was late by {:?} (median), {:?} (99 %), {:?} (most)", at(0.5), at(0.99), at(1.0));
-}
-
-/// Keeps the first file; how late a timer was that often.
-async fn keep_one(config: HubConfig) -> Vec<Duration> {
-    let target: PathBuf = config.spool.with_extension("kept");
-    let (hub, mut events) = Hub::start(config).unwrap();
-    let mut late = Vec::new();
-    loop {
-        let start = Instant::now();
-        tokio::select! {
-            event = events.recv() => match event.unwrap() {
-                Event::File(file) => file.keep_as(&target).await.unwrap(),
-                Event::Down(..) => break,
-                _ => {}
-            },
-            () = tokio::time::sleep(TICK) => late.push(start.elapsed().saturating_sub(TICK)),
-        }
-    }
-    hub.close(SOON).await;
-    late
-}
-
-const TICK: Duration = Duration::from_millis(1);
-
-fn run<T>(future: impl Future<Output = T>) -> T {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder.enable_all().build().unwrap().block_on(future)
 }
 
 async fn file(events: &mut mpsc::Receiver<Event>) -> IncomingFile {
