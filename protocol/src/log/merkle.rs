@@ -115,8 +115,11 @@ pub(super) fn inclusion_subtrees(index: u64, size: u64) -> Vec<Range<u64>> {
 }
 
 /// The subtrees whose roots are the consistency proof between two sizes, in the proof's order (SUBPROOF of RFC 6962
-/// section 2.1.2); `0 < old <= new`.
+/// section 2.1.2); `old <= new`. The empty tree needs no proof.
 pub(super) fn consistency_subtrees(old: u64, new: u64) -> Vec<Range<u64>> {
+    if old == 0 {
+        return Vec::new();
+    }
     let (mut around, mut path) = (0..new, Vec::new());
     while around.end > old {
         let middle = middle_of(&around);
