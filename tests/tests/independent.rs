@@ -140,15 +140,16 @@ static READER: LazyLock<PathBuf> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let reader = folder.join("independent");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("independent/main.go");
+    let set = env::var_os("GOPATH").unwrap_or_default();
+    let packages = env::split_paths(&set).chain([PathBuf::from("/usr/share/gocode")]);
     let built = Command::new("go")
         .args(["build", "-o"])
         .args([&reader, &source])
         .env("GO111MODULE", "off")
-        .env("GOPATH", env::var_os("GOPATH").unwrap_or_else(|| "/usr/share/gocode".into()))
+        .env("GOPATH", env::join_paths(packages).unwrap())
         .env("GOCACHE", folder.join("go-cache"))
         .output();
-    let missing =
-        "this test needs Go and golang.org/x/mod under GOPATH: apt-get install golang-go golang-golang-x-mod-dev";
+    let missing = "this test needs Go and golang.org/x/mod: apt-get install golang-go golang-golang-x-mod-dev";
     let built = built.unwrap_or_else(|error| panic!("{missing} ({error})"));
     assert!(built.status.success(), "{missing}\n{}", String::from_utf8_lossy(&built.stderr));
     reader

@@ -131,7 +131,7 @@ impl Cosigned {
         Ok(Cosigned { checkpoint, times: members, unknown, repeated })
     }
 
-    /// Adds a cosignature that came in; tells the member and its time.
+    /// Adds a cosignature that came in, unless its key has a line already; tells the member and its time.
     ///
     /// # Errors
     /// See [`CosignatureError`]; the checkpoint stays as it was.

@@ -49,6 +49,12 @@ impl Tile {
         })
     }
 
+    /// Whether a log that has grown to `size` entries can have this file. Those that it cannot have were left by a writer that
+    /// stopped before its checkpoint: they are deleted before it goes on.
+    pub fn fits(self, size: u64) -> bool {
+        self.index * TILE_WIDTH + u64::from(self.width) <= items(self.kind, size)
+    }
+
     /// The last file of a kind in a tree of `size` entries, if there is one that is not full.
     pub(super) fn last_partial(kind: Kind, size: u64) -> Option<Tile> {
         let last = items(kind, size).checked_sub(1)?;

@@ -16,7 +16,7 @@ use crate::{
 ///
 /// Whoever writes a log appends entries, writes [`LogWriter::changed_files`], then a checkpoint of [`LogWriter::tree`], then calls
 /// [`LogWriter::written`]. After a crash anywhere between, the last checkpoint written says from where to restore and append
-/// again: files of later entries are overwritten by the same names.
+/// again, once the files that do not fit its tree are deleted ([`Tile::fits`]).
 #[derive(Clone)]
 pub struct LogWriter {
     size: u64,

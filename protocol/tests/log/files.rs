@@ -7,12 +7,13 @@ use wugan_protocol::{
     log::{
         merkle::{Tree, leaf_hash},
         reader::{LogReader, ReadError},
+        seen::SeenTree,
         tile::{Kind, NotATile, Tile, TileError, entries_from_bytes, hashes_from_bytes},
         writer::{AppendError, LogWriter},
     },
 };
 
-use super::{Folder, digest, entry, log_of};
+use super::{Folder, checkpoint, digest, entry, log_of};
 
 /// Made with Go's `sumdb/tlog`; the bundle's layout is the specification's.
 #[test]
@@ -35,6 +36,18 @@ fn fixed_vector_of_a_folder() {
     assert_eq!(folder, Folder(expected.into()));
     let root = digest("5d74ad22d16feb7e0c30aa675fb0a5c1ae7f325e82a53a0f3322a8c379f18938");
     assert_eq!(log.tree(), Tree { size: 5, root });
+    let inclusion = [
+        "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+        "4f55f619d9215235778b2b9f17d6f4915b16171214d152381293669764de722e",
+        "ccc29ae0e02a77b0f4578c1ac17493d79cf4262104929ac804f91fc4e7ac5af0",
+    ]
+    .map(digest);
+    let reader = LogReader::new(log.tree(), &folder);
+    assert_eq!(reader.inclusion_proof(2).unwrap(), inclusion);
+    assert_eq!(reader.consistency_proof(3).unwrap(), [&[digest(leaves[2])], &inclusion[..]].concat());
+    let root = digest("5aac771c899ac292e74bf1afe2e6e302f8b55883b2d1bf197b46a6bea6dabca9");
+    let (old, proof) = (SeenTree::restore(Tree { size: 3, root }), reader.consistency_proof(3).unwrap());
+    old.extend(&checkpoint(log.tree()), &proof).unwrap();
 }
 
 #[test]
@@ -228,6 +241,7 @@ proptest! {
                 // Files of a batch of other entries were written, its checkpoint was not.
                 log.append(b"of a checkpoint that never was").unwrap();
                 folder.write(&mut log);
+                folder.0.retain(|path, _| path.parse::<Tile>().unwrap().fits(checkpoint.size));
                 log = LogWriter::restore(checkpoint, &folder).unwrap();
             }
             for index in checkpoint.size..checkpoint.size + batch {
@@ -242,9 +256,14 @@ proptest! {
         }
         let (tree, once) = log_of(checkpoint.size);
         prop_assert_eq!(checkpoint, tree);
-        let files: Vec<(String, Vec<u8>)> =
-            once.0.keys().map(|path| (path.clone(), folder.0.get(path).cloned().unwrap_or_default())).collect();
-        prop_assert_eq!(Folder(files.into_iter().collect()), once);
+        prop_assert!(once.0.keys().all(|path| folder.0.contains_key(path)));
+        for (path, bytes) in &folder.0 {
+            // What is there besides are partial tiles of earlier checkpoints, each the beginning of a later one.
+            let tile: Tile = path.parse().unwrap();
+            prop_assert!(tile.fits(tree.size));
+            let last = Tile::holding(tile.kind(), tile.index() * 256, tree.size).unwrap();
+            prop_assert!(once.0[&last.to_string()].starts_with(bytes), "{}", path);
+        }
         let proof: Vec<Digest> = LogReader::new(tree, &folder).inclusion_proof(tree.size / 2).unwrap();
         prop_assert!(proof.len() <= 11);
     }
