@@ -11,6 +11,7 @@ pub mod file;
 pub mod hexes;
 pub mod ledger;
 pub mod limits;
+pub mod log;
 pub mod manifest;
 pub mod member;
 pub mod message;

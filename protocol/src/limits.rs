@@ -43,3 +43,18 @@ pub const CAP_MAX: u32 = 16;
 pub const fn round_up_count(count: u64) -> u64 {
     count.div_ceil(COUNT_STEP) * COUNT_STEP
 }
+
+/// Entries of the transparency log: far above any use, far below what overflows a count of 64 bits.
+pub const LOG_ENTRIES_MAX: u64 = 1 << 40;
+
+/// Hashes of one Merkle proof; C2SP tlog-witness refuses more.
+pub const PROOF_HASHES_MAX: usize = 63;
+
+/// Signature lines of one signed note: a cosignature of every member, the log's own, and as many again.
+pub const NOTE_SIGNATURES_MAX: usize = 2 * MEMBERS_MAX + 1;
+
+/// Bytes of one signed note: a text of three lines and `NOTE_SIGNATURES_MAX` lines of usual length.
+pub const NOTE_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of the name of a key in a signed note: a domain name and a path.
+pub const KEY_NAME_BYTES_MAX: usize = 255;
