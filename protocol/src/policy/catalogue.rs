@@ -1,6 +1,6 @@
 //! Reading `catalogue.toml`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
@@ -135,7 +135,7 @@ fn unique(file: &File) -> Result<(), PolicyError> {
     let rules =
         |set: &RulesetToml| set.rules.iter().map(|r| format!("rule {} of {}", r.id, set.id)).collect::<Vec<_>>();
     let ids = ids.chain(file.ruleset.iter().flat_map(rules));
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for id in ids {
         if !seen.insert(id.clone()) {
             return Err(PolicyError::Twice(id));
@@ -149,11 +149,6 @@ fn find(names: &Names, at: &str, name: &str) -> Result<MemberNumber, PolicyError
 }
 
 fn channels(file: &File, members: &Names) -> Result<Vec<Channel>, PolicyError> {
-    for id in &file.policy.exposed {
-        if !file.channel.iter().any(|channel| channel.id == *id) {
-            return Err(PolicyError::Unknown { at: "exposed".into(), name: id.clone() });
-        }
-    }
     let mut channels = Vec::new();
     for channel in &file.channel {
         channels.push(Channel {
@@ -175,6 +170,7 @@ fn channels(file: &File, members: &Names) -> Result<Vec<Channel>, PolicyError> {
 }
 
 fn matters(file: &File, members: &Names, channels: &[Channel]) -> Result<Vec<Matter>, PolicyError> {
+    let places = channels.iter().enumerate().map(|(place, channel)| (channel.id.as_str(), place)).collect();
     let mut matters = Vec::new();
     for matter in &file.matter {
         let at = format!("matter {}", matter.id);
@@ -189,7 +185,7 @@ fn matters(file: &File, members: &Names, channels: &[Channel]) -> Result<Vec<Mat
             name_zh: matter.name_zh.clone(),
             name_en: matter.name_en.clone(),
             owner,
-            channels: applying(&matter.channels, channels, &at)?,
+            channels: applying(&matter.channels, &places, &at)?,
             ruleset: ruleset.ok_or_else(|| PolicyError::Unknown { at, name: matter.ruleset.clone() })?,
         });
     }
@@ -197,19 +193,19 @@ fn matters(file: &File, members: &Names, channels: &[Channel]) -> Result<Vec<Mat
     Ok(matters)
 }
 
-fn applying(choice: &Choice, channels: &[Channel], at: &str) -> Result<Vec<usize>, PolicyError> {
+/// Places of the channels that apply, ascending; `places` has that of each id.
+fn applying(choice: &Choice, places: &BTreeMap<&str, usize>, at: &str) -> Result<Vec<usize>, PolicyError> {
+    let unknown = |name: &String| PolicyError::Unknown { at: at.to_owned(), name: name.clone() };
     let named: &[String] = match choice {
         Choice::Word(word) if word == "all" => &[],
-        Choice::Word(word) => return Err(PolicyError::Unknown { at: at.to_owned(), name: word.clone() }),
+        Choice::Word(word) => return Err(unknown(word)),
         Choice::Only { only } => only,
         Choice::Except { except } => except,
     };
-    if let Some(name) = named.iter().find(|id| !channels.iter().any(|channel| channel.id == **id)) {
-        return Err(PolicyError::Unknown { at: at.to_owned(), name: name.clone() });
-    }
+    let place = |id: &String| places.get(id.as_str()).copied().ok_or_else(|| unknown(id));
+    let named: BTreeSet<usize> = named.iter().map(place).collect::<Result<_, _>>()?;
     let wanted = matches!(choice, Choice::Only { .. });
-    let places = channels.iter().enumerate().filter(|(_, channel)| named.contains(&channel.id) == wanted);
-    Ok(places.map(|(place, _)| place).collect())
+    Ok((0..places.len()).filter(|place| named.contains(place) == wanted).collect())
 }
 
 fn rules(ruleset: &RulesetToml) -> Result<Vec<Rule>, PolicyError> {
