@@ -31,6 +31,9 @@ pub const MEMBERS_MAX: usize = 1_024;
 /// and what each matter's counts lead to is tabled, in a second.
 pub const POLICY_ITEMS_MAX: usize = 256;
 
+/// Tags of a pool's size class: padding then costs at most 12 MiB a pool.
+pub const POOL_SIZE_STEP_MAX: usize = 1 << 20;
+
 /// Rules of one ruleset: a set of them is one u128, far more than anyone can explain to a citizen; a decision names one
 /// in a byte, of which 255 says deferred.
 pub const RULES_MAX: usize = 128;

@@ -163,6 +163,22 @@ fn everything_is_bounded() {
 }
 
 #[test]
+fn a_policy_may_ask_for_size_classes_of_pools() {
+    let read = |step: &str| {
+        let text = CATALOGUE.replace("missing_max = 1", &format!("missing_max = 1\npool_size_step = {step}"));
+        Policy::read(text.as_bytes()).map(|policy| policy.pool_size_step.map(u64::from))
+    };
+    assert_eq!(Policy::read(CATALOGUE.as_bytes()).unwrap().pool_size_step, None);
+    assert_eq!((read("1"), read("1048576")), (Ok(Some(1)), Ok(Some(1_048_576))));
+    for step in ["0", "-1", "1.5"] {
+        assert!(matches!(read(step), Err(PolicyError::Malformed(_))), "{step}");
+    }
+    let limit = Err(PolicyError::TooMany { what: "tags in a pool's size class", limit: 1_048_576 });
+    assert_eq!(read("1048577"), limit);
+    assert_eq!(read("9223372036854775807"), limit);
+}
+
+#[test]
 fn servers_are_independent() {
     let refused = |from, to| matches!(refused(from, to), PolicyError::NotIndependent(_));
     assert!(refused("matcher = { id = \"matcher\"", "matcher = { id = \"clinic\""));

@@ -1,13 +1,16 @@
 //! Reading `catalogue.toml`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU64,
+};
 
 use serde::Deserialize;
 
 use super::{Channel, Class, Decision, Department, Matter, Policy, Rule, outcome};
 use crate::{
     hexes::sha256,
-    limits::{CAP_MAX, DAYS_MAX, MEMBERS_MAX, POLICY_ITEMS_MAX, RULES_MAX},
+    limits::{CAP_MAX, DAYS_MAX, MEMBERS_MAX, POLICY_ITEMS_MAX, POOL_SIZE_STEP_MAX, RULES_MAX},
     party::MemberNumber,
 };
 
@@ -81,6 +84,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Policy, PolicyError> {
     bounded("departments", file.department.len(), MEMBERS_MAX - 1)?;
     bounded("channels", file.channel.len(), POLICY_ITEMS_MAX)?;
     bounded("matters", file.matter.len(), POLICY_ITEMS_MAX)?;
+    let step = file.policy.pool_size_step.map_or(0, NonZeroU64::get);
+    bounded("tags in a pool's size class", usize::try_from(step).unwrap_or(usize::MAX), POOL_SIZE_STEP_MAX)?;
     days(&file)?;
     unique(&file)?;
     exposed(&file)?;
@@ -102,6 +107,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Policy, PolicyError> {
         rulesets: file.ruleset.iter().map(rules).collect::<Result<_, _>>()?,
         groups,
         group_count,
+        pool_size_step: file.policy.pool_size_step,
         departments: file.department.into_iter().map(Department::from).collect(),
     };
     independent(&policy)?;
@@ -286,6 +292,7 @@ struct PolicyToml {
     #[expect(dead_code, reason = "read by the log's keeper")]
     decision_retention_days: u64,
     pool_groups: Option<Vec<Vec<String>>>,
+    pool_size_step: Option<NonZeroU64>,
     #[serde(default)]
     exposed: Vec<String>,
 }
