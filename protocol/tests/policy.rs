@@ -80,7 +80,6 @@ fn unknown_names_are_refused_wherever_they_stand() {
     let of_police = refused(pension, "id = \"pension\"\ndepartment = \"police\"");
     assert_eq!(of_police, unknown("matter pension", "roster owner police"));
     assert_eq!(refused("ruleset = \"standard\"", "ruleset = \"x\""), unknown("matter pension", "x"));
-    assert_eq!(refused("channels = \"all\"", "channels = \"some\""), unknown("matter pension", "some"));
     for choice in ["{ only = [\"x\"] }", "{ except = [\"x\"] }"] {
         assert_eq!(refused("channels = \"all\"", &format!("channels = {choice}")), unknown("matter pension", "x"));
     }
@@ -271,6 +270,9 @@ fn what_is_not_a_catalogue_is_malformed() {
         ("decide = \"unmatched\"", "decide = \"suspend\""),
         ("at_least = { weak_positive = 1 }", "at_least = { positive = 1 }"),
         ("kind = \"certify\"", "kind = \"pay\""),
+        ("channels = \"all\"", "channels = \"some\""),
+        ("channels = \"all\"", "channels = { some = [\"id_card\"] }"),
+        ("channels = \"all\"", "channels = { only = [\"id_card\"], except = [] }"),
         ("number = 8", "number = 65536"),
     ] {
         assert!(matches!(refused(from, to), PolicyError::Malformed(_)), "{to}");

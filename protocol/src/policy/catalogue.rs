@@ -85,7 +85,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Policy, PolicyError> {
     bounded("channels", file.channel.len(), POLICY_ITEMS_MAX)?;
     bounded("matters", file.matter.len(), POLICY_ITEMS_MAX)?;
     let step = file.policy.pool_size_step.map_or(0, NonZeroU64::get);
-    bounded("tags in a pool's size class", usize::try_from(step).unwrap_or(usize::MAX), POOL_SIZE_STEP_MAX)?;
+    bounded("tags in a pool's size class", step, POOL_SIZE_STEP_MAX)?;
     days(&file)?;
     unique(&file)?;
     exposed(&file)?;
@@ -116,15 +116,16 @@ pub(super) fn read(bytes: &[u8]) -> Result<Policy, PolicyError> {
 
 type Names<'a> = BTreeMap<&'a str, MemberNumber>;
 
-fn bounded(what: &'static str, found: usize, limit: usize) -> Result<(), PolicyError> {
-    if found > limit { Err(PolicyError::TooMany { what, limit }) } else { Ok(()) }
+fn bounded(what: &'static str, found: impl TryInto<usize>, limit: usize) -> Result<(), PolicyError> {
+    let within = found.try_into().is_ok_and(|found| found <= limit);
+    within.then_some(()).ok_or(PolicyError::TooMany { what, limit })
 }
 
 fn days(file: &File) -> Result<(), PolicyError> {
     let terms = [file.policy.days_between_rounds, file.policy.retention_days];
     let windows = file.channel.iter().map(|channel| u64::from(channel.window_days));
     let longest = terms.into_iter().chain(windows).max().unwrap_or(0);
-    bounded("days in a term or window", usize::try_from(longest).unwrap_or(usize::MAX), DAYS_MAX)
+    bounded("days in a term or window", longest, DAYS_MAX)
 }
 
 fn exposed(file: &File) -> Result<(), PolicyError> {
@@ -203,14 +204,12 @@ fn matters(file: &File, members: &Names, channels: &[Channel]) -> Result<Vec<Mat
 fn applying(choice: &Choice, places: &BTreeMap<&str, usize>, at: &str) -> Result<Vec<usize>, PolicyError> {
     let unknown = |name: &String| PolicyError::Unknown { at: at.to_owned(), name: name.clone() };
     let named: &[String] = match choice {
-        Choice::Word(word) if word == "all" => &[],
-        Choice::Word(word) => return Err(unknown(word)),
-        Choice::Only { only } => only,
-        Choice::Except { except } => except,
+        Choice::All => &[],
+        Choice::Only(ids) | Choice::Except(ids) => ids,
     };
     let place = |id: &String| places.get(id.as_str()).copied().ok_or_else(|| unknown(id));
     let named: BTreeSet<usize> = named.iter().map(place).collect::<Result<_, _>>()?;
-    let wanted = matches!(choice, Choice::Only { .. });
+    let wanted = matches!(choice, Choice::Only(_));
     Ok((0..places.len()).filter(|place| named.contains(place) == wanted).collect())
 }
 
@@ -414,10 +413,11 @@ enum Kind {
     Outreach,
 }
 
+/// `"all"`, `{ only = [..] }` or `{ except = [..] }`.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(rename_all = "snake_case")]
 enum Choice {
-    Word(String),
-    Only { only: Vec<String> },
-    Except { except: Vec<String> },
+    All,
+    Only(Vec<String>),
+    Except(Vec<String>),
 }
