@@ -362,6 +362,7 @@ impl NodeWorker {
             seed,
             source,
             groups: self.policy.group_count,
+            size_step: self.policy.pool_size_step,
         };
         Ok((maker.make(channel, people()?)?, evaluated))
     }

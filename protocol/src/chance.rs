@@ -8,7 +8,10 @@ use chacha20::{
 use ring::hkdf;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::file::FileKey;
+use crate::{
+    file::FileKey,
+    tag::{TAG_BYTES, Tag},
+};
 
 /// A member's secret seed, fresh for each round id.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -81,7 +84,7 @@ pub struct Words {
 impl Words {
     /// The words of `key`, from the first.
     pub fn new(key: &[u8; 32]) -> Words {
-        Words { cipher: ChaCha20::new(key.into(), &[0; 12].into()), block: [0; BLOCK_BYTES], used: BLOCK_BYTES }
+        Words { cipher: keystream(key), block: [0; BLOCK_BYTES], used: BLOCK_BYTES }
     }
 }
 
@@ -108,6 +111,20 @@ pub fn permutation(key: &[u8; 32], n: usize) -> Vec<u32> {
     let mut places = vec![0; n];
     (0..).zip(&order).for_each(|(rank, (_, item))| places[*item as usize] = rank);
     places
+}
+
+/// Padding tags without end, uniformly random: tag i is the bytes from 12 i on of the keystream of a derived key.
+pub fn padding_tags(key: &[u8; 32]) -> impl Iterator<Item = Tag> + use<> {
+    let mut cipher = keystream(key);
+    std::iter::repeat_with(move || {
+        let mut tag = [0; TAG_BYTES];
+        cipher.apply_keystream(&mut tag);
+        tag
+    })
+}
+
+fn keystream(key: &[u8; 32]) -> ChaCha20 {
+    ChaCha20::new(key.into(), &[0; 12].into())
 }
 
 const BLOCK_BYTES: usize = 4_096;
@@ -156,6 +173,16 @@ mod tests {
         assert_eq!(digest, "c9456864c9a5a68309ff128715db96c6e8acfda096133c51f3388ea75a28b482");
         assert!(permutation(&SEED, 0).is_empty());
         assert_eq!(permutation(&SEED, 1), [0]);
+    }
+
+    #[test]
+    fn padding_vectors() {
+        // By another program (OpenSSL's ChaCha20); tag 5 goes over the end of a keystream block.
+        let tags: Vec<String> = padding_tags(&SEED).take(31).map(hex::encode).collect();
+        assert_eq!(tags[0], "39fd2b7dd9c5196a8dbd0377");
+        assert_eq!(tags[1], "b8dc4a498a35d86fbcde6acc");
+        assert_eq!(tags[5], "485b410c18b84231ade6a6d1");
+        assert_eq!(tags[30], "00ff395d44ff12b27a067f5c");
     }
 
     #[test]

@@ -27,16 +27,22 @@ pub const FILE_BYTES_MAX: u64 = FILE_ITEMS_MAX * 16 + 4_096;
 /// Members of a federation.
 pub const MEMBERS_MAX: usize = 1_024;
 
-/// Channels and matters of a policy, each: their numbers are u16 on the wire, decisions name rules in one byte.
-pub const POLICY_ITEMS_MAX: usize = 1_024;
+/// Channels and matters of a policy, each: the round manifest names all of them in one log entry, and a policy is read,
+/// and what each matter's counts lead to is tabled, in a second.
+pub const POLICY_ITEMS_MAX: usize = 256;
 
-/// Rules of one ruleset: a decision is one byte, 255 says deferred.
-pub const RULES_MAX: usize = 255;
+/// Tags of a pool's size class: padding then costs at most 12 MiB a pool.
+pub const POOL_SIZE_STEP_MAX: usize = 1 << 20;
+
+/// Rules of one ruleset: a set of them is one u128, far more than anyone can explain to a citizen; a decision names one
+/// in a byte, of which 255 says deferred.
+pub const RULES_MAX: usize = 128;
 
 /// Days of any term or window of a policy: a century, so that no sum of times overflows.
 pub const DAYS_MAX: usize = 36_525;
 
-/// A cap above this would make the table of lowest vectors large and the bits tell much.
+/// A cap above this would make the table of outcomes large (it has at most (`CAP_MAX` + 1)^4 bytes a matter) and the
+/// bits tell much.
 pub const CAP_MAX: u32 = 16;
 
 /// Rounds the members of a batch or an announcement up, see [`COUNT_STEP`].

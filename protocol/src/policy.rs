@@ -5,7 +5,7 @@ mod catalogue;
 mod outcome;
 mod separation;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, num::NonZeroU64};
 
 use serde::{Deserialize, Serialize};
 
@@ -174,6 +174,8 @@ pub struct Policy {
     pub groups: Vec<Option<u8>>,
     /// How many pool groups there are.
     pub group_count: u8,
+    /// If there are size classes: random tags pad each pool up to a multiple of this.
+    pub pool_size_step: Option<NonZeroU64>,
 }
 
 impl Policy {

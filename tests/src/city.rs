@@ -55,8 +55,9 @@ fn head(chance: &mut Chance, owners: &[u64]) -> String {
         ([], all) | (all, []) => format!("[[{}]]", list(all)),
         (one, other) => format!("[[{}], [{}]]", list(one), list(other)),
     };
+    let step = 1 + chance.below(400);
     format!(
-        "[policy]\nname = \"random\"\nversion = 1\nmissing_max = 3\ndays_between_rounds = 0\nretention_days = 40\n\
+        "[policy]\npool_size_step = {step}\nname = \"random\"\nversion = 1\nmissing_max = 3\ndays_between_rounds = 0\nretention_days = 40\n\
          decision_retention_days = 400\npool_groups = {groups}\nexposed = [\"c1\"]\n\n[federation]\ncoordinator = \"d0\"\n\
          aggregator = \"d1\"\nmatcher = {{ id = \"matcher\", name_zh = \"m\", name_en = \"m\" }}\n"
     )

@@ -1,13 +1,16 @@
 //! Reading `catalogue.toml`.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU64,
+};
 
 use serde::Deserialize;
 
 use super::{Channel, Class, Decision, Department, Matter, Policy, Rule, outcome};
 use crate::{
     hexes::sha256,
-    limits::{CAP_MAX, DAYS_MAX, MEMBERS_MAX, POLICY_ITEMS_MAX, RULES_MAX},
+    limits::{CAP_MAX, DAYS_MAX, MEMBERS_MAX, POLICY_ITEMS_MAX, POOL_SIZE_STEP_MAX, RULES_MAX},
     party::MemberNumber,
 };
 
@@ -81,6 +84,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Policy, PolicyError> {
     bounded("departments", file.department.len(), MEMBERS_MAX - 1)?;
     bounded("channels", file.channel.len(), POLICY_ITEMS_MAX)?;
     bounded("matters", file.matter.len(), POLICY_ITEMS_MAX)?;
+    let step = file.policy.pool_size_step.map_or(0, NonZeroU64::get);
+    bounded("tags in a pool's size class", step, POOL_SIZE_STEP_MAX)?;
     days(&file)?;
     unique(&file)?;
     exposed(&file)?;
@@ -102,6 +107,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Policy, PolicyError> {
         rulesets: file.ruleset.iter().map(rules).collect::<Result<_, _>>()?,
         groups,
         group_count,
+        pool_size_step: file.policy.pool_size_step,
         departments: file.department.into_iter().map(Department::from).collect(),
     };
     independent(&policy)?;
@@ -110,15 +116,16 @@ pub(super) fn read(bytes: &[u8]) -> Result<Policy, PolicyError> {
 
 type Names<'a> = BTreeMap<&'a str, MemberNumber>;
 
-fn bounded(what: &'static str, found: usize, limit: usize) -> Result<(), PolicyError> {
-    if found > limit { Err(PolicyError::TooMany { what, limit }) } else { Ok(()) }
+fn bounded(what: &'static str, found: impl TryInto<usize>, limit: usize) -> Result<(), PolicyError> {
+    let within = found.try_into().is_ok_and(|found| found <= limit);
+    within.then_some(()).ok_or(PolicyError::TooMany { what, limit })
 }
 
 fn days(file: &File) -> Result<(), PolicyError> {
     let terms = [file.policy.days_between_rounds, file.policy.retention_days];
     let windows = file.channel.iter().map(|channel| u64::from(channel.window_days));
     let longest = terms.into_iter().chain(windows).max().unwrap_or(0);
-    bounded("days in a term or window", usize::try_from(longest).unwrap_or(usize::MAX), DAYS_MAX)
+    bounded("days in a term or window", longest, DAYS_MAX)
 }
 
 fn exposed(file: &File) -> Result<(), PolicyError> {
@@ -135,7 +142,7 @@ fn unique(file: &File) -> Result<(), PolicyError> {
     let rules =
         |set: &RulesetToml| set.rules.iter().map(|r| format!("rule {} of {}", r.id, set.id)).collect::<Vec<_>>();
     let ids = ids.chain(file.ruleset.iter().flat_map(rules));
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for id in ids {
         if !seen.insert(id.clone()) {
             return Err(PolicyError::Twice(id));
@@ -149,11 +156,6 @@ fn find(names: &Names, at: &str, name: &str) -> Result<MemberNumber, PolicyError
 }
 
 fn channels(file: &File, members: &Names) -> Result<Vec<Channel>, PolicyError> {
-    for id in &file.policy.exposed {
-        if !file.channel.iter().any(|channel| channel.id == *id) {
-            return Err(PolicyError::Unknown { at: "exposed".into(), name: id.clone() });
-        }
-    }
     let mut channels = Vec::new();
     for channel in &file.channel {
         channels.push(Channel {
@@ -175,6 +177,7 @@ fn channels(file: &File, members: &Names) -> Result<Vec<Channel>, PolicyError> {
 }
 
 fn matters(file: &File, members: &Names, channels: &[Channel]) -> Result<Vec<Matter>, PolicyError> {
+    let places = channels.iter().enumerate().map(|(place, channel)| (channel.id.as_str(), place)).collect();
     let mut matters = Vec::new();
     for matter in &file.matter {
         let at = format!("matter {}", matter.id);
@@ -189,7 +192,7 @@ fn matters(file: &File, members: &Names, channels: &[Channel]) -> Result<Vec<Mat
             name_zh: matter.name_zh.clone(),
             name_en: matter.name_en.clone(),
             owner,
-            channels: applying(&matter.channels, channels, &at)?,
+            channels: applying(&matter.channels, &places, &at)?,
             ruleset: ruleset.ok_or_else(|| PolicyError::Unknown { at, name: matter.ruleset.clone() })?,
         });
     }
@@ -197,19 +200,17 @@ fn matters(file: &File, members: &Names, channels: &[Channel]) -> Result<Vec<Mat
     Ok(matters)
 }
 
-fn applying(choice: &Choice, channels: &[Channel], at: &str) -> Result<Vec<usize>, PolicyError> {
+/// Places of the channels that apply, ascending; `places` has that of each id.
+fn applying(choice: &Choice, places: &BTreeMap<&str, usize>, at: &str) -> Result<Vec<usize>, PolicyError> {
+    let unknown = |name: &String| PolicyError::Unknown { at: at.to_owned(), name: name.clone() };
     let named: &[String] = match choice {
-        Choice::Word(word) if word == "all" => &[],
-        Choice::Word(word) => return Err(PolicyError::Unknown { at: at.to_owned(), name: word.clone() }),
-        Choice::Only { only } => only,
-        Choice::Except { except } => except,
+        Choice::All => &[],
+        Choice::Only(ids) | Choice::Except(ids) => ids,
     };
-    if let Some(name) = named.iter().find(|id| !channels.iter().any(|channel| channel.id == **id)) {
-        return Err(PolicyError::Unknown { at: at.to_owned(), name: name.clone() });
-    }
-    let wanted = matches!(choice, Choice::Only { .. });
-    let places = channels.iter().enumerate().filter(|(_, channel)| named.contains(&channel.id) == wanted);
-    Ok(places.map(|(place, _)| place).collect())
+    let place = |id: &String| places.get(id.as_str()).copied().ok_or_else(|| unknown(id));
+    let named: BTreeSet<usize> = named.iter().map(place).collect::<Result<_, _>>()?;
+    let wanted = matches!(choice, Choice::Only(_));
+    Ok((0..places.len()).filter(|place| named.contains(place) == wanted).collect())
 }
 
 fn rules(ruleset: &RulesetToml) -> Result<Vec<Rule>, PolicyError> {
@@ -290,6 +291,7 @@ struct PolicyToml {
     #[expect(dead_code, reason = "read by the log's keeper")]
     decision_retention_days: u64,
     pool_groups: Option<Vec<Vec<String>>>,
+    pool_size_step: Option<NonZeroU64>,
     #[serde(default)]
     exposed: Vec<String>,
 }
@@ -411,10 +413,11 @@ enum Kind {
     Outreach,
 }
 
+/// `"all"`, `{ only = [..] }` or `{ except = [..] }`.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(rename_all = "snake_case")]
 enum Choice {
-    Word(String),
-    Only { only: Vec<String> },
-    Except { except: Vec<String> },
+    All,
+    Only(Vec<String>),
+    Except(Vec<String>),
 }

@@ -1,6 +1,6 @@
 //! From counts to outcomes: which rule fires, when a decision is deferred, and the lowest vector that stands for it.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     Class, Counts, Decision, Matter, Policy, Rule,
@@ -36,11 +36,13 @@ impl Outcome {
 pub struct MatterRound {
     present: Vec<u16>,
     available: Counts,
-    missing: Counts,
     caps: Counts,
     rules: Vec<Rule>,
     owner: MemberNumber,
-    lowest: Vec<Counts>,
+    /// The decision byte of every vector up to the caps, in lexicographic order.
+    outcomes: Arc<[u8]>,
+    /// The lowest vector of every decision byte that a row here can have.
+    lowest: Arc<[Counts]>,
 }
 
 impl MatterRound {
@@ -59,10 +61,9 @@ impl MatterRound {
         present.sort_unstable();
         let rules = policy.rules(matter).to_vec();
         let caps = caps(&rules);
-        let mut round =
-            MatterRound { present, available, missing, caps, rules, owner: matter.owner, lowest: Vec::new() };
-        round.lowest = round.table();
-        round
+        let outcomes: Arc<[u8]> = outcomes(&rules, caps, missing).into();
+        let lowest = lowest(&outcomes, caps, available).into();
+        MatterRound { present, available, caps, rules, owner: matter.owner, outcomes, lowest }
     }
 
     /// Numbers of the channels that are not missing at this matter, ascending.
@@ -85,26 +86,12 @@ impl MatterRound {
         self.owner
     }
 
-    /// The rule that fires if missing channels count 0.
-    pub fn rule(&self, counts: Counts) -> u8 {
-        let fires = |rule: &Rule| {
-            (0..4).all(|c| counts[c] >= rule.at_least[c] && rule.at_most[c].is_none_or(|most| counts[c] <= most))
-        };
-        // The last rule of every ruleset has no bounds (the catalogue is refused otherwise).
-        self.rules.iter().position(fires).unwrap_or(self.rules.len() - 1) as u8
-    }
-
     /// What `counts` of the channels that are not missing leads to.
     pub fn outcome(&self, counts: Counts) -> Outcome {
-        let rule = self.rule(counts);
-        let decision = self.rules[usize::from(rule)].decide;
-        // Beyond a cap no rule tells counts apart, so no answer beyond it needs a try.
-        let most = std::array::from_fn(|c| self.missing[c].min(self.caps[c]));
-        let changed = vectors(most).any(|answer| {
-            let possible = std::array::from_fn(|c| counts[c] + answer[c]);
-            self.rules[usize::from(self.rule(possible))].decide != decision
-        });
-        if changed { Outcome::Deferred } else { Outcome::Rule(rule) }
+        match self.outcomes[place(counts, self.caps)] {
+            DEFERRED => Outcome::Deferred,
+            rule => Outcome::Rule(rule),
+        }
     }
 
     /// The decision that an outcome means here.
@@ -117,7 +104,8 @@ impl MatterRound {
 
     /// The lowest vector with the same outcome as `counts`: all that anyone learns of a row's signals.
     pub fn lowest(&self, counts: Counts) -> Counts {
-        self.lowest[self.place(counts)]
+        let possible = least(counts, self.available);
+        self.lowest[usize::from(self.outcome(possible).byte())]
     }
 
     /// Bytes of one row in the bits file.
@@ -152,26 +140,6 @@ impl MatterRound {
         let possible = (0..4).all(|c| counts[c] <= self.available[c]);
         (again == row && possible && self.lowest(counts) == counts).then_some(counts)
     }
-
-    /// The lowest vector of every possible vector, at its place.
-    fn table(&self) -> Vec<Counts> {
-        let mut ordered: Vec<Counts> = vectors(self.most()).collect();
-        ordered.sort_by_key(|counts| (counts.iter().sum::<u32>(), *counts));
-        let outcomes: Vec<Outcome> = ordered.iter().map(|counts| self.outcome(*counts)).collect();
-        let lowest = |outcome| outcomes.iter().position(|other| *other == outcome).map(|first| ordered[first]);
-        let by_place = vectors(self.most()).map(|counts| lowest(self.outcome(counts)).unwrap_or(counts));
-        by_place.collect()
-    }
-
-    /// The largest vector that can occur, each count capped.
-    fn most(&self) -> Counts {
-        std::array::from_fn(|c| self.caps[c].min(self.available[c]))
-    }
-
-    fn place(&self, counts: Counts) -> usize {
-        let most = self.most();
-        (0..4).fold(0, |place, c| place * (most[c] + 1) as usize + counts[c].min(most[c]) as usize)
-    }
 }
 
 /// The largest of `at_least` and `at_most` + 1 over the rules, class by class.
@@ -180,6 +148,71 @@ pub(super) fn caps(rules: &[Rule]) -> Counts {
         let bounds = rules.iter().flat_map(|rule| [rule.at_least[c], rule.at_most[c].map_or(0, |most| most + 1)]);
         bounds.max().unwrap_or(0).min(CAP_MAX)
     })
+}
+
+/// The decision byte of every vector up to the caps, in lexicographic order.
+fn outcomes(rules: &[Rule], caps: Counts, missing: Counts) -> Vec<u8> {
+    let fired = fired(rules, caps);
+    let decision = |rule: &u8| 1 << rules[usize::from(*rule)].decide as u8;
+    let mut decisions: Vec<u8> = fired.iter().map(decision).collect();
+    for class in Class::ALL {
+        add_answers(&mut decisions, caps, class, missing[class.index()]);
+    }
+    let outcome = |(rule, decisions): (u8, u8)| if decisions.is_power_of_two() { rule } else { DEFERRED };
+    fired.into_iter().zip(decisions).map(outcome).collect()
+}
+
+/// The first rule whose every bound holds, for every vector up to the caps.
+fn fired(rules: &[Rule], caps: Counts) -> Vec<u8> {
+    let holds =
+        |rule: &Rule, c: usize, count| count >= rule.at_least[c] && rule.at_most[c].is_none_or(|most| count <= most);
+    // A set of rules has a bit for each: many rules take no longer than few.
+    let holding =
+        |c, count| (0..).zip(rules).fold(0, |set, (bit, rule)| set | u128::from(holds(rule, c, count)) << bit);
+    let sets: [Vec<u128>; 4] = std::array::from_fn(|c| (0..=caps[c]).map(|count| holding(c, count)).collect());
+    let all_hold = |counts: Counts| (0..4).fold(u128::MAX, |set, c| set & sets[c][counts[c] as usize]);
+    // The last rule of every ruleset has no bounds (the catalogue is refused otherwise), so that a bit is set.
+    vectors(caps).map(|counts| all_hold(counts).trailing_zeros() as u8).collect()
+}
+
+/// Joins to the decisions (a bit each) of every vector those of all vectors with up to `missing` more in this class.
+fn add_answers(decisions: &mut [u8], caps: Counts, class: Class, missing: u32) {
+    let widths = caps.map(|cap| cap as usize + 1);
+    let step: usize = widths[class.index() + 1..].iter().product();
+    // Beyond the cap no rule tells counts apart.
+    let missing = missing.min(caps[class.index()]) as usize;
+    for block in decisions.chunks_exact_mut(step * widths[class.index()]) {
+        let mut joined = 0;
+        while joined < missing {
+            let further = (joined + 1).min(missing - joined);
+            (further * step..block.len()).for_each(|above| block[above - further * step] |= block[above]);
+            joined += further;
+        }
+    }
+}
+
+/// For every decision byte, the lowest of the possible vectors that lead to it: the smallest total, then the
+/// lexicographically smallest.
+fn lowest(outcomes: &[u8], caps: Counts, available: Counts) -> Vec<Counts> {
+    let most = least(caps, available);
+    let total = |counts: Counts| counts.iter().sum::<u32>();
+    let mut lowest = vec![most; 256];
+    for counts in vectors(most) {
+        let known = &mut lowest[usize::from(outcomes[place(counts, caps)])];
+        if total(counts) < total(*known) {
+            *known = counts;
+        }
+    }
+    lowest
+}
+
+/// The place of a vector, capped, in the order of [`vectors`].
+fn place(counts: Counts, caps: Counts) -> usize {
+    (0..4).fold(0, |place, c| place * (caps[c] + 1) as usize + counts[c].min(caps[c]) as usize)
+}
+
+fn least(counts: Counts, others: Counts) -> Counts {
+    std::array::from_fn(|c| counts[c].min(others[c]))
 }
 
 /// Every vector from 0 to `most`, in lexicographic order.

@@ -36,13 +36,11 @@ fn check_class(policy: &Policy, matter: &Matter, class: Class) -> Result<(), Pol
 
 /// A person on both matters' rosters would show which of the channels that differ it was.
 fn check_difference(policy: &Policy, matter: &Matter, other: &Matter, class: Class) -> Result<(), PolicyError> {
-    let elsewhere: BTreeSet<u16> = of_class(policy, other, class).map(|channel| channel.number).collect();
-    let difference = || {
-        of_class(policy, matter, class)
-            .filter(|channel| !elsewhere.contains(&channel.number) && channel.source != matter.owner)
-            .filter(|channel| !channel.exposed)
-    };
-    let fine = difference().next().is_none() || hides_departments(difference(), matter.owner);
+    let number = |place: &usize| policy.channels[*place].number;
+    let elsewhere = |channel: &Channel| other.channels.binary_search_by_key(&channel.number, number).is_ok();
+    let shows = |channel: &Channel| !channel.exposed && channel.source != matter.owner && !elsewhere(channel);
+    let difference: Vec<&Channel> = of_class(policy, matter, class).filter(|channel| shows(channel)).collect();
+    let fine = difference.is_empty() || hides_departments(difference.into_iter(), matter.owner);
     fine.then_some(()).ok_or_else(|| PolicyError::MattersTooAlike {
         matter: matter.id.clone(),
         other: other.id.clone(),

@@ -251,3 +251,25 @@ pub(crate) fn sketches() -> impl Strategy<Value = Sketch> {
         })
     })
 }
+
+/// One matter with up to 18 channels in each of two classes, or 6 in each of four; bounds up to 15.
+pub(crate) fn deep_sketches() -> impl Strategy<Value = Sketch> {
+    let shapes =
+        prop_oneof![2 => Just((vec![0, 2], 18)), 2 => Just((vec![1, 3], 18)), 1 => Just((vec![0, 1, 2, 3], 6))];
+    shapes.prop_flat_map(|(classes, most)| {
+        let channels: Vec<_> = classes.iter().flat_map(|class| (0..most).map(|i| (1 + i % 4, *class, false))).collect();
+        let bound = move |c: usize| {
+            let most = if classes.contains(&c) { u32::from(most).min(15) } else { 0 };
+            prop_oneof![1 => Just(0), 2 => 0..=most]
+        };
+        let bounds = move || [bound(0), bound(1), bound(2), bound(3)];
+        let most = bounds().map(|bound| prop::option::weighted(0.3, bound));
+        let rules = prop::collection::vec((bounds(), most, 0_usize..3), 1..12);
+        (Just(channels), rules).prop_map(|(channels, rules)| Sketch {
+            owners: vec![true, false, false, false, false],
+            matters: vec![(0, vec![true; channels.len()])],
+            channels,
+            rules,
+        })
+    })
+}
