@@ -24,7 +24,13 @@ use crate::{
     log::Log,
     peers::Peers,
     relay,
-    round::{bits::Bits, close, deliver::Deliveries, node, open},
+    round::{
+        bits::Bits,
+        close,
+        deliver::Deliveries,
+        node, open,
+        retain::{DeleteDone, DeleteTask, Retention},
+    },
     status::{self, Status},
 };
 
@@ -35,6 +41,8 @@ pub enum Local {
     Admin(Ticket, Request),
     /// A [`Job::Decide`] ended.
     Decided(DecideDone),
+    /// A [`Job::Delete`] ended.
+    Deleted(DeleteDone),
     /// A [`Job::Answer`] ended: the answer was written, or the asker had gone.
     Answered,
 }
@@ -46,6 +54,8 @@ pub enum Job {
     Answer(Ticket, String),
     /// Decide one owner's rows: [`DecideTask::run`].
     Decide(Box<DecideTask>),
+    /// Delete what was kept long enough: [`DeleteTask::run`].
+    Delete(DeleteTask),
 }
 
 /// The shell's number of a request of the staff.
@@ -58,6 +68,7 @@ pub struct CoordinatorEngine {
     peers: Peers,
     bits: Bits,
     deliveries: Deliveries,
+    retention: Retention,
     /// Key announcements collected at set-up that were not tried yet in this run.
     setup: Vec<Vec<u8>>,
     /// Whether a member outside the coordinator's bureau has shown that this log was not set back since it was last
@@ -89,6 +100,7 @@ impl CoordinatorEngine {
             peers: Peers::default(),
             bits: Bits::restore(facts, fresh),
             deliveries: Deliveries::default(),
+            retention: Retention::default(),
             setup,
             ahead: BTreeSet::new(),
             started: None,
@@ -159,6 +171,7 @@ impl CoordinatorEngine {
             }
             Input::Sent { .. } => Vec::new(),
             Input::Local(Local::Decided(done)) => self.bits.decided(&mut self.log, done, now),
+            Input::Local(Local::Deleted(done)) => self.retention.deleted(&mut self.log, done, now),
             Input::Local(Local::Admin(ticket, request)) => {
                 vec![Command::Local(Job::Answer(ticket, self.admin(&request, now).line()))]
             }
@@ -170,6 +183,7 @@ impl CoordinatorEngine {
         let mut commands = Vec::new();
         if self.witnessed {
             commands.extend(self.bits.reconcile(&self.log, now));
+            commands.extend(self.retention.reconcile(&self.log, &mut self.bits, now));
             while let Some(statement) = close::due(&self.log, now) {
                 let what = statement.type_name();
                 if let Err(reason) = self.log.state(statement, true, now) {

@@ -29,3 +29,4 @@ pub mod text;
 pub mod watch;
 
 pub use engine::{CoordinatorEngine, Job, Local, Ticket};
+pub use round::retain::{DeleteDone, DeleteTask};

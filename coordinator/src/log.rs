@@ -8,17 +8,17 @@ use std::{
 
 use wugan_protocol::{
     engine::{Command, Fact},
-    envelope::{Body, Signer},
+    envelope::{Body, Head, Signer},
     file::FileKey,
     hexes::Digest,
-    ledger::{Admitted, Ledger, Logged, Round},
+    ledger::{Admitted, Ledger, Logged, Round, SECONDS_PER_DAY},
     limits::{ENTRIES_BYTES_PER_MESSAGE_MAX, ENTRIES_PER_MESSAGE_MAX},
     manifest::Federation,
     member::RestoreError,
     message::Message,
     party::{MemberNumber, Party, Role},
     reason::Reason,
-    statement::{Announcement, Receipt, Statement},
+    statement::{Announcement, Kept, Receipt, Statement},
 };
 
 /// The log and what follows from it.
@@ -33,6 +33,8 @@ pub(crate) struct Log {
     refused: BTreeSet<Digest>,
     /// Announcements of decisions, by round and owner, for which no receipt is logged.
     decisions: BTreeMap<(Digest, MemberNumber), Vec<u8>>,
+    /// What is kept of each round, and when the round was opened.
+    kept: BTreeMap<(Digest, Kept), u64>,
     listed: Option<u64>,
     ended: Option<u64>,
 }
@@ -46,8 +48,8 @@ impl Log {
     ) -> Result<Log, RestoreError> {
         let ledger = Ledger::new(federation);
         let (fresh, bits, refused) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
-        let decisions = BTreeMap::new();
-        let mut log = Log { ledger, signer, fresh, bits, refused, decisions, listed: None, ended: None };
+        let (decisions, kept) = (BTreeMap::new(), BTreeMap::new());
+        let mut log = Log { ledger, signer, fresh, bits, refused, decisions, kept, listed: None, ended: None };
         for line in lines {
             let index = log.ledger.entries();
             let admitted = log.ledger.admit(line).map_err(|reason| RestoreError::Log { index, reason })?;
@@ -80,8 +82,13 @@ impl Log {
     /// # Errors
     /// The reason for which it would have none; nothing is appended then.
     pub(crate) fn state(&mut self, statement: Statement, in_round: bool, now: u64) -> Result<(), Reason> {
+        self.state_in(self.ledger.round().filter(|_| in_round).map(Round::hash), statement, now)
+    }
+
+    /// [`Log::state`], in a round that may have ended long ago.
+    pub(crate) fn state_in(&mut self, round: Option<Digest>, statement: Statement, now: u64) -> Result<(), Reason> {
         let party = self.federation().coordinator();
-        let head = self.ledger.head(party, self.ledger.place(party), in_round, now);
+        let head = Head { round, ..self.ledger.head(party, self.ledger.place(party), false, now) };
         let signed = Body { head, statement }.sign(self.signer.as_ref()).map_err(|_| Reason::Malformed)?;
         let logged = self.ledger.apply_effective(self.ledger.admit(signed.bytes())?)?;
         self.fresh.push(signed.bytes().to_vec());
@@ -122,6 +129,21 @@ impl Log {
         &self.decisions
     }
 
+    /// Whether something of a round is kept still.
+    pub(crate) fn keeps(&self, round: Digest, of: Kept) -> bool {
+        self.kept.contains_key(&(round, of))
+    }
+
+    /// What has been kept for its retention time, of rounds other than the open one.
+    pub(crate) fn expired(&self, now: u64) -> Vec<(Digest, Kept)> {
+        let (policy, open) = (self.federation().policy(), self.ledger.open_round().map(Round::hash));
+        let days = |of| if of == Kept::Bits { policy.retention_days } else { policy.decision_retention_days };
+        let over = self.kept.iter().filter(|((round, of), opened)| {
+            Some(*round) != open && now >= opened.saturating_add(days(*of).saturating_mul(SECONDS_PER_DAY))
+        });
+        over.map(|(kept, _)| *kept).collect()
+    }
+
     /// When the last round's list was signed, by the matcher's clock.
     pub(crate) fn listed(&self) -> Option<u64> {
         self.listed
@@ -146,14 +168,37 @@ impl Log {
             Statement::RoundManifest(_) => {
                 self.bits.clear();
                 (self.listed, self.ended) = (None, None);
+                let rounds = self.ledger.round().map(Round::hash).into_iter();
+                let kept = rounds.flat_map(|round| [(round, Kept::Bits), (round, Kept::Decisions)]);
+                self.kept.extend(kept.map(|kept| (kept, body.head.time)));
             }
             Statement::Announcement(Announcement { file, .. }) => self.note_file(*file, logged),
             Statement::List { .. } => self.listed = Some(body.head.time),
-            Statement::RoundClosed {} | Statement::RoundAbandoned { .. } => self.ended = Some(body.head.time),
+            Statement::RoundClosed {} => self.ended = Some(body.head.time),
+            Statement::RoundAbandoned { .. } => {
+                self.ended = Some(body.head.time);
+                // It had neither bits nor decisions.
+                let round = body.head.round;
+                self.kept.retain(|(kept, _), _| Some(*kept) != round);
+            }
+            Statement::Deletion { of } => self.note_deletion(*of, logged),
             Statement::Refusal { entry, .. } if body.head.role == Role::Coordinator => {
                 self.refused.insert(*entry);
             }
             _ => {}
+        }
+    }
+
+    fn note_deletion(&mut self, of: Kept, logged: &Logged) {
+        let (Some(round), Some(party)) = (logged.signed.body().head.round, logged.party) else { return };
+        match of {
+            Kept::Bits | Kept::Decisions => drop(self.kept.remove(&(round, of))),
+            // An owner without its row map has no use for decisions any more.
+            Kept::Files if party.role == Role::Node => drop(self.decisions.remove(&(round, party.member))),
+            Kept::Files | Kept::Batches | Kept::Answers => {}
+        }
+        if of == Kept::Decisions {
+            self.decisions.retain(|(other, _), _| *other != round);
         }
     }
 

@@ -4,6 +4,7 @@ pub(crate) mod bits;
 pub(crate) mod close;
 pub(crate) mod deliver;
 pub(crate) mod open;
+pub(crate) mod retain;
 
 use std::collections::BTreeSet;
 

@@ -55,6 +55,7 @@ impl Worker<Job, Local> for CoordinatorWorker {
                 Local::Answered
             }
             Job::Decide(task) => Local::Decided(task.run(&self.rounds)),
+            Job::Delete(task) => Local::Deleted(task.run(&self.rounds)),
         });
     }
 }

@@ -159,7 +159,8 @@ impl Rig {
                     Fact::Set(name, value) => {
                         self.facts.insert(name.clone(), value.clone());
                     }
-                    other => panic!("the coordinator does not commit {other:?}"),
+                    Fact::Unset(name) => drop(self.facts.remove(name)),
+                    Fact::Own(..) => panic!("the coordinator has no entries but the log's"),
                 }
             }
         }

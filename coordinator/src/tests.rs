@@ -6,4 +6,5 @@ mod deciding;
 mod members;
 mod opening;
 mod relaying;
+mod retaining;
 mod starting;

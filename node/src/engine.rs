@@ -3,6 +3,7 @@
 
 mod enrolling;
 mod files;
+mod retention;
 mod round;
 mod serving;
 
@@ -25,6 +26,7 @@ use wugan_transport::home::Stored;
 use crate::work::{Done, Job};
 use enrolling::Enrolling;
 use files::Files;
+use retention::Deletion;
 use round::Preparation;
 use serving::Serving;
 
@@ -39,6 +41,8 @@ pub struct NodeEngine {
     enrolling: Enrolling,
     preparation: Preparation,
     files: Files,
+    /// What is being deleted.
+    deleting: Option<Deletion>,
     /// What the coordinator's clock showed, as last told, and this node's at that moment.
     coordinator_clock: Option<(u64, u64)>,
 }
@@ -65,6 +69,7 @@ impl NodeEngine {
             enrolling: Enrolling::restore(&stored.facts),
             preparation: Preparation::restore(&stored.facts),
             files: Files::default(),
+            deleting: None,
             coordinator_clock: None,
             member,
             owner,
@@ -97,7 +102,7 @@ impl NodeEngine {
         match message {
             Message::Entries { first, lines } => {
                 let (logged, mut commands) = self.member.entries(first, lines, now);
-                commands.extend(logged.iter().filter_map(|entry| self.logged(entry)));
+                commands.extend(logged.iter().flat_map(|entry| self.logged(entry, now)));
                 commands
             }
             Message::Online { time, nodes } => {
@@ -118,31 +123,36 @@ impl NodeEngine {
             Done::NotEvaluated { owner, batch, reason } => self.not_evaluated(owner, batch, reason, now),
             Done::Planned { round, batches } => self.planned(round, batches, now),
             Done::Loaded { batch, blinded } => self.loaded(batch, blinded),
-            Done::Enrolled { batch, source } => self.enrolled(batch, source),
+            Done::Enrolled { batch, source } => self.enrolled(batch, source, now),
             Done::AnswerRefused { batch, source } => self.answer_refused(batch, source, now),
+            Done::Deleted => self.deleted(now),
             done => self.round_done(done, now),
         }
     }
 
     /// What an entry of somebody else means for this node besides what the ledger makes of it.
-    fn logged(&mut self, entry: &Logged) -> Option<Command<Job>> {
+    fn logged(&mut self, entry: &Logged, now: u64) -> Commands {
         if entry.party == Some(self.member.federation().coordinator()) {
             self.note(&entry.signed);
         }
-        let Statement::Refusal { entry: refused, reason } = entry.signed.body().statement else { return None };
-        let who = self.member.federation().party_name(entry.party?);
-        let mine = self.enrolling.refused(refused, entry.party?.member, self.me(), self.member.ledger());
-        let file = self.member.own_announcement(refused);
+        let (Statement::Refusal { entry: refused, reason }, Some(party)) =
+            (&entry.signed.body().statement, entry.party)
+        else {
+            return Vec::new();
+        };
+        let settled = self.enrolling.refused(*refused, party.member, self.me(), self.member.ledger(), now);
+        let file = self.member.own_announcement(*refused);
         if let Some(key) = file {
             self.files.refused(key);
         }
-        let mine = mine || file.is_some();
-        mine.then(|| Command::Tell(Severity::Warn, format!("{who} refused what this node sent: {reason}")))
+        let who = self.member.federation().party_name(party);
+        let mine = settled.is_some() || file.is_some();
+        let text = || Command::Tell(Severity::Warn, format!("{who} refused what this node sent: {reason}"));
+        settled.into_iter().chain(mine.then(text)).collect()
     }
 
     fn reconcile(&mut self, now: u64) -> Commands {
         let mut commands = self.prepare(now);
-        commands.extend(self.forget(now));
         if self.owner {
             commands.extend(self.enrol());
             commands.extend(self.make_rows(now));
@@ -160,7 +170,7 @@ impl Engine for NodeEngine {
     fn handle(&mut self, input: Input<Done>, now: u64) -> Commands {
         let coordinator = self.member.federation().coordinator();
         let mut commands = match input {
-            Input::Tick => Vec::new(),
+            Input::Tick => self.delete_expired(now),
             Input::Up(party) => {
                 self.files.up(party);
                 if party == coordinator { self.member.up() } else { Vec::new() }

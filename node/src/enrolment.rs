@@ -16,7 +16,7 @@ use wugan_protocol::{
     person::PersonId,
     statement::{EnrolmentBatch, SourceEpoch},
 };
-use wugan_transport::rounds::write_whole;
+use wugan_transport::rounds::{delete_whole, if_there, sync_folder, write_whole};
 
 use crate::{
     cache::Cache,
@@ -134,6 +134,25 @@ impl Enrolment {
         let people = self.people(context.batch)?;
         let entries: Vec<_> = people.into_iter().zip(verified.finalize()).collect();
         Ok(self.cache.add(source, &entries)?)
+    }
+
+    /// Deletes batches and the answers to them.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn delete(&self, batches: &[EnrolmentBatch]) -> io::Result<()> {
+        let names: Vec<String> = batches.iter().map(|batch| file_name(batch.batch)).collect();
+        self.vault.delete(|name| names.iter().any(|of| name.starts_with(of)))?;
+        for batch in batches {
+            self.recent.lock().unwrap_or_else(PoisonError::into_inner).remove(&batch.batch);
+            delete_whole(&self.elements_path(batch.batch))?;
+        }
+        sync_folder(&self.folder)?;
+        let answers = |batch: &EnrolmentBatch| {
+            let number = batch.batch;
+            batch.sources.iter().map(move |source| (source.source, number)).collect::<Vec<_>>()
+        };
+        self.received.delete(batches.iter().flat_map(answers))
     }
 
     /// Whom batches under way ask these sources about, in the form of [`Cache::lacking`].
@@ -268,11 +287,7 @@ impl Answers {
     /// # Errors
     /// Those of the disk.
     pub fn load(&self, other: MemberNumber, batch: u64) -> io::Result<Option<Answer>> {
-        let bytes = match fs::read(self.path(other, batch)) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let Some(bytes) = if_there(fs::read(self.path(other, batch)))? else { return Ok(None) };
         let elements = bytes.as_chunks::<32>().0;
         Ok(elements.split_last_chunk().map(|(evaluated, proof)| (evaluated.to_vec(), *proof)))
     }
@@ -292,6 +307,15 @@ impl Answers {
         let mut bytes = evaluated.as_flattened().to_vec();
         bytes.extend(proof.as_flattened());
         write_whole(&self.path(other, batch), &bytes)
+    }
+
+    /// Deletes answers.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn delete(&self, answers: impl IntoIterator<Item = (MemberNumber, u64)>) -> io::Result<()> {
+        answers.into_iter().try_for_each(|(other, batch)| delete_whole(&self.path(other, batch)))?;
+        sync_folder(&self.folder)
     }
 
     fn path(&self, other: MemberNumber, batch: u64) -> PathBuf {

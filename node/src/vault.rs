@@ -13,6 +13,7 @@ use wugan_keys::{
     store::NewFile,
 };
 use wugan_protocol::person::PersonId;
+use wugan_transport::rounds::{if_there, sync_folder};
 
 /// A folder of sealed files of one kind.
 #[derive(Clone, Debug)]
@@ -69,11 +70,7 @@ impl Vault {
     /// # Errors
     /// As [`Vault::open`], but for a file that does not exist.
     pub fn open_existing(&self, name: &str) -> io::Result<Option<Sealed>> {
-        match self.open(name) {
-            Ok(file) => Ok(Some(file)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        if_there(self.open(name))
     }
 
     /// Names of the files that are whole, in order.
@@ -81,16 +78,8 @@ impl Vault {
     /// # Errors
     /// Those of the file system.
     pub fn names(&self) -> io::Result<Vec<String>> {
-        let entries = match fs::read_dir(&self.folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
-        let names: io::Result<Vec<String>> =
-            entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect();
-        let mut names = names?;
-        // Temporary files have a leading dot.
-        names.retain(|name| !name.starts_with('.'));
+        let mut names = self.all_names()?;
+        names.retain(|name| !name.starts_with(TEMPORARY));
         names.sort_unstable();
         Ok(names)
     }
@@ -100,10 +89,24 @@ impl Vault {
     /// # Errors
     /// Those of the file system.
     pub fn remove(&self, name: &str) -> io::Result<()> {
-        match fs::remove_file(self.folder.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        if_there(fs::remove_file(self.folder.join(name))).map(drop)
+    }
+
+    /// Deletes, durably, the files of these names, and what a power cut left of them half-written: the latter's names
+    /// go on after the file's.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn delete(&self, of: impl Fn(&str) -> bool) -> io::Result<()> {
+        let names = self.all_names()?;
+        let named = names.iter().filter(|name| of(name.trim_start_matches(TEMPORARY)));
+        named.into_iter().try_for_each(|name| self.remove(name))?;
+        sync_folder(&self.folder)
+    }
+
+    fn all_names(&self) -> io::Result<Vec<String>> {
+        let Some(entries) = if_there(fs::read_dir(&self.folder))? else { return Ok(Vec::new()) };
+        entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
     }
 
     /// A writer for a file without a name: sealed, unsynced, gone with its handle.
@@ -161,5 +164,7 @@ pub(crate) fn person_of(item: &[u8]) -> io::Result<PersonId> {
 
 pub(crate) const PERSON_BYTES: usize = 8;
 
+/// With which the names of temporary files begin.
+const TEMPORARY: char = '.';
 const SPILL_BUFFER_BYTES: usize = 64 << 10;
 static NEXT_SPILL: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);

@@ -118,11 +118,19 @@ pub enum Job {
         /// The round.
         task: RoundTask,
     },
-    /// Delete what is kept of a round whose retention time is over.
-    Forget {
-        /// The round.
-        round: Digest,
-    },
+    /// Delete something whose retention time is over.
+    Delete(Expired),
+}
+
+/// What is to be deleted.
+#[derive(Debug)]
+pub enum Expired {
+    /// What was made of a round and for it: files, seed, snapshot, people, row map, decisions.
+    Files(Digest),
+    /// Enrolment batches, and the answers to them.
+    Batches(Vec<EnrolmentBatch>),
+    /// Answers to batches of others: owner and batch.
+    Answers(Vec<(MemberNumber, u64)>),
 }
 
 /// What a job says.
@@ -222,11 +230,8 @@ pub enum Done {
         /// Why.
         reason: Reason,
     },
-    /// Nothing of the round is left but its decisions.
-    Forgotten {
-        /// The round.
-        round: Digest,
-    },
+    /// What was to be deleted is gone for good.
+    Deleted,
     /// The disk failed; the text says what to do.
     Failed(String),
 }
@@ -435,11 +440,17 @@ impl NodeWorker {
         Ok(Done::Delivered { round: task.hash, text: format!("decisions of {month} are in {}", path.display()) })
     }
 
-    fn forget(&self, round: Digest) -> io::Result<Done> {
-        self.rounds.forget(round)?;
-        let of_round = |name: &String| name.contains(&round.to_string());
-        self.sealed.names()?.iter().filter(|name| of_round(name)).try_for_each(|name| self.sealed.remove(name))?;
-        Ok(Done::Forgotten { round })
+    fn delete(&self, expired: Expired) -> io::Result<Done> {
+        match expired {
+            Expired::Files(round) => {
+                self.rounds.forget(round)?;
+                let hash = round.to_string();
+                self.sealed.delete(|name| name.contains(&hash))?;
+            }
+            Expired::Batches(batches) => self.enrolment.delete(&batches)?,
+            Expired::Answers(answers) => self.answers.delete(answers)?,
+        }
+        Ok(Done::Deleted)
     }
 
     fn accept(
@@ -475,7 +486,7 @@ impl Worker<Job, Done> for NodeWorker {
             Job::Accept { context, key, evaluated, proof } => self.accept(context, &key, &evaluated, &proof),
             Job::Evaluate { context, entry, blinded } => self.evaluate(context, entry, &blinded),
             Job::MakeRows { task, sources, matters } => self.make_rows(task, &sources, &matters),
-            Job::Forget { round } => self.forget(round),
+            Job::Delete(expired) => self.delete(expired),
             Job::Deliver { task } => match self.deliver(task) {
                 Err(RunError::Refused(reason)) => Ok(Done::NotDelivered { round: task.hash, reason }),
                 Err(RunError::Io(error)) => Err(error),

@@ -19,7 +19,7 @@ use crate::{
     party::{MemberNumber, Party, Role},
     policy::Channel,
     reason::Reason,
-    statement::{EnrolmentBatch, Evaluation, KeyEpoch, RoundChannel, RoundManifest, SourceEpoch, Statement},
+    statement::{EnrolmentBatch, Evaluation, Kept, KeyEpoch, RoundChannel, RoundManifest, SourceEpoch, Statement},
 };
 
 /// The state that the log's entries lead to.
@@ -33,6 +33,7 @@ pub struct Ledger {
     charged: BTreeMap<(MemberNumber, SourceEpoch), u64>,
     counted: Option<Counted>,
     used_rounds: BTreeSet<Digest>,
+    deletions: BTreeSet<(Party, Digest, Kept)>,
     round: Option<Round>,
 }
 
@@ -97,6 +98,7 @@ impl Ledger {
             charged: BTreeMap::new(),
             counted: None,
             used_rounds: BTreeSet::new(),
+            deletions: BTreeSet::new(),
             round: None,
         }
     }
@@ -218,6 +220,12 @@ impl Ledger {
         self.batches.get(&(owner, batch))
     }
 
+    /// The number of an owner's next batch.
+    pub fn next_batch(&self, owner: MemberNumber) -> u64 {
+        let last = self.batches.range((owner, 0)..=(owner, u64::MAX)).next_back();
+        last.map_or(0, |((_, number), _)| number + 1)
+    }
+
     /// The round manifest that agrees with the policy and the announced keys.
     ///
     /// # Errors
@@ -258,6 +266,7 @@ impl Ledger {
             Statement::Evaluation(evaluation) => self.state_evaluation(party, evaluation),
             Statement::RoundManifest(manifest) => self.state_round(manifest, signed),
             Statement::Refusal { .. } => Ok(()),
+            Statement::Deletion { of } => self.state_deletion(party, body.head.round, *of),
             statement => {
                 let round = self.round.as_mut().filter(|round| !round.ended() || round.delivers(statement));
                 let round = round.filter(|round| body.head.round == Some(round.hash())).ok_or(Reason::OtherRound)?;
@@ -289,8 +298,7 @@ impl Ledger {
     }
 
     fn state_batch(&mut self, party: Party, batch: &EnrolmentBatch, entry: Digest) -> Result<(), Reason> {
-        let next = self.batches.range((party.member, 0)..=(party.member, u64::MAX)).next_back();
-        if batch.batch != next.map_or(0, |((_, number), _)| number + 1) {
+        if batch.batch != self.next_batch(party.member) {
             return Err(Reason::OutOfSequence);
         }
         let full = batch.count > 0 && batch.count <= BATCH_PEOPLE_MAX as u64 && batch.count.is_multiple_of(COUNT_STEP);
@@ -345,6 +353,18 @@ impl Ledger {
         }
         self.round = Some(Round::new(self.federation.policy().clone(), signed.hash(), hash, manifest.clone(), opened));
         Ok(())
+    }
+
+    fn state_deletion(&mut self, party: Party, round: Option<Digest>, of: Kept) -> Result<(), Reason> {
+        if !of.is_kept_by(party.role) {
+            return Err(Reason::NotAllowed);
+        }
+        let round = round.filter(|round| self.used_rounds.contains(round)).ok_or(Reason::OtherRound)?;
+        if self.open_round().map(Round::hash) == Some(round) {
+            return Err(Reason::BeforeItsTime);
+        }
+        let new = self.deletions.insert((party, round, of));
+        new.then_some(()).ok_or(Reason::Repeated)
     }
 
     fn check_round(&self, manifest: &RoundManifest, opened: u64) -> Result<(), Reason> {

@@ -16,7 +16,7 @@ use crate::{
     message::Message,
     party::{Party, Role},
     reason::Reason,
-    statement::{Announcement, Statement},
+    statement::{Announcement, Kept, Statement},
 };
 
 /// A member's view of the log, and its outbox.
@@ -197,6 +197,16 @@ impl Member {
             }
             Err(error) => vec![Command::Stop(format!("an entry cannot be written: {error}"))],
         }
+    }
+
+    /// States that what was kept of a round is deleted. The facts that go with it, and the entry, are durable together:
+    /// neither is forgotten nor stated twice.
+    pub fn deleted<J>(&mut self, round: Digest, of: Kept, mut facts: Vec<Fact>, now: u64) -> Vec<Command<J>> {
+        let mut commands = self.state_in(Some(round), Statement::Deletion { of }, now);
+        if let Some(Command::Commit(entry)) = commands.first_mut() {
+            entry.append(&mut facts);
+        }
+        commands
     }
 
     /// States the announcement of a file that was made.

@@ -156,6 +156,8 @@ pub struct Policy {
     pub days_between_rounds: u64,
     /// Days for which pools, records, row lists, bitmaps and seeds are kept.
     pub retention_days: u64,
+    /// Days for which decisions are kept: not fewer.
+    pub decision_retention_days: u64,
     /// Departments, by member number.
     pub departments: Vec<Department>,
     /// The matcher's id; its member number follows the departments'.

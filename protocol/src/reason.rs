@@ -67,4 +67,5 @@ reasons! {
     TooManyRows = 35 "more rows for a matter than the federation manifest declares";
     ClockDiffers = 36 "a time that cannot be: before what it follows";
     TooLate = 37 "it comes after the close";
+    Deleted = 38 "its retention time is over: it is deleted";
 }

@@ -18,7 +18,7 @@ pub use inbox::Fault;
 use self::{inbox::Held, sending::Sending};
 use crate::{
     chance::RoundSeed,
-    engine::{Command, Fact, Input},
+    engine::{Command, Fact, Input, Severity},
     envelope::{Signer, Unverified},
     file::FileKey,
     hexes::Digest,
@@ -28,7 +28,7 @@ use crate::{
     message::Message,
     party::Party,
     reason::Reason,
-    statement::Statement,
+    statement::{Kept, Statement},
 };
 
 /// Gives 32 fresh random bytes at each call.
@@ -173,13 +173,15 @@ impl Stage {
         over.map(|(round, _)| round).collect()
     }
 
-    /// Forgets a round whose files were deleted.
-    pub fn forget<J>(&mut self, round: Digest, out: &mut Vec<Command<J>>) {
-        let round = round.to_string();
+    /// Forgets a round whose files were deleted, and says so.
+    pub fn forget<J>(&mut self, round: Digest, now: u64, out: &mut Vec<Command<J>>) {
+        let hash = round.to_string();
         let names: Vec<String> =
-            self.facts.keys().filter(|name| name.split('/').nth(1) == Some(&round)).cloned().collect();
+            self.facts.keys().filter(|name| name.split('/').nth(1) == Some(&hash)).cloned().collect();
         let unset = names.into_iter().map(|name| self.unset(name)).collect();
-        out.push(Command::Commit(unset));
+        out.extend(self.member.deleted(round, Kept::Files, unset, now));
+        let text = format!("round {round} deleted: its retention time is over");
+        out.push(Command::Tell(Severity::Info, text));
     }
 
     fn message<J>(&mut self, from: Party, message: Message, now: u64, out: &mut Vec<Command<J>>) {

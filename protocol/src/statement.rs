@@ -61,6 +61,11 @@ pub enum Statement {
         /// Why.
         reason: Reason,
     },
+    /// Any member: what it kept of a round is deleted for good, its retention time being over.
+    Deletion {
+        /// What.
+        of: Kept,
+    },
 }
 
 impl Statement {
@@ -82,6 +87,7 @@ impl Statement {
             Statement::RoundAbandoned { .. } => "round_abandoned",
             Statement::Failure { .. } => "failure",
             Statement::Refusal { .. } => "refusal",
+            Statement::Deletion { .. } => "deletion",
         }
     }
 
@@ -100,7 +106,10 @@ impl Statement {
             | Statement::Decisions(_)
             | Statement::RoundClosed {}
             | Statement::RoundAbandoned { .. } => Some(Role::Coordinator),
-            Statement::Announcement(_) | Statement::Receipt(_) | Statement::Refusal { .. } => None,
+            Statement::Announcement(_)
+            | Statement::Receipt(_)
+            | Statement::Refusal { .. }
+            | Statement::Deletion { .. } => None,
         }
     }
 }
@@ -310,4 +319,31 @@ pub struct DecisionCount {
     pub decision: Decision,
     /// About how many; `None` when fewer than 8.
     pub about: Option<u64>,
+}
+
+/// What a member keeps of a round until its retention time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kept {
+    /// Node, matcher, aggregator: every file of the round, the seed, and the people behind them.
+    Files,
+    /// Coordinator: the signal bits, and the seed of the decisions files' first bytes.
+    Bits,
+    /// Coordinator: the decisions.
+    Decisions,
+    /// Roster owner: the enrolment batches that were made for the round, and the answers to them.
+    Batches,
+    /// Source: the answers that it gave to enrolment batches while the round was the last.
+    Answers,
+}
+
+impl Kept {
+    /// Whether members in this role keep it.
+    pub fn is_kept_by(self, role: Role) -> bool {
+        match self {
+            Kept::Files => matches!(role, Role::Node | Role::Matcher | Role::Aggregator),
+            Kept::Bits | Kept::Decisions => role == Role::Coordinator,
+            Kept::Batches | Kept::Answers => role == Role::Node,
+        }
+    }
 }

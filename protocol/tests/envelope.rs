@@ -17,7 +17,7 @@ use wugan_protocol::{
     policy::{Class, Decision, Policy},
     reason::Reason,
     statement::{
-        Announcement, DecisionCount, EnrolmentBatch, Evaluation, FederationManifest, MatterTotals, Receipt,
+        Announcement, DecisionCount, EnrolmentBatch, Evaluation, FederationManifest, Kept, MatterTotals, Receipt,
         RoundChannel, RoundManifest, SourceEpoch, Statement, Totals,
     },
 };
@@ -91,6 +91,8 @@ fn in_a_round() -> Vec<(Party, Statement)> {
         (NODE, Statement::Failure { channel: Some(7), reason: Reason::TooManyBadRows }),
         (NODE, Statement::Failure { channel: None, reason: Reason::Unreadable }),
         (AGGREGATOR, Statement::Refusal { entry: digest("entry"), reason: Reason::DigestDiffers }),
+        (MATCHER, Statement::Deletion { of: Kept::Files }),
+        (COORDINATOR, Statement::Deletion { of: Kept::Decisions }),
     ]
 }
 
@@ -175,7 +177,7 @@ fn every_statement_has_its_fixed_bytes() {
 fn the_vectors_cover_every_type() {
     let types: std::collections::BTreeSet<_> =
         statements().iter().map(|(_, statement)| statement.type_name()).collect();
-    assert_eq!(types.len(), 15);
+    assert_eq!(types.len(), 16);
     for (party, statement) in statements() {
         assert!(statement.speaker().is_none_or(|role| role == party.role));
         let body: Value = serde_json::to_value(signed(1, party, statement.clone()).body()).unwrap();
@@ -225,6 +227,19 @@ fn no_field_may_be_left_out_or_be_of_another_type() {
                 assert!(!accepted(&changed, party), "{other} as {place} of {body}");
             }
         }
+    }
+}
+
+#[test]
+fn what_is_deleted_is_one_of_a_closed_list() {
+    let mut body = serde_json::to_value(signed(1, NODE, Statement::Deletion { of: Kept::Files }).body()).unwrap();
+    for of in ["files", "bits", "decisions", "batches", "answers"] {
+        body["of"] = of.into();
+        assert!(accepted(&body, NODE), "{of}");
+    }
+    for other in ["", "Files", "log", "the files of somebody"] {
+        body["of"] = other.into();
+        assert!(!accepted(&body, NODE), "{other}");
     }
 }
 

@@ -15,7 +15,7 @@ use wugan_protocol::{
     party::{Party, Role},
     policy::Class,
     reason::Reason,
-    statement::{Announcement, Evaluation, KeyEpoch, Receipt, RoundManifest, SourceEpoch, Statement},
+    statement::{Announcement, Evaluation, Kept, KeyEpoch, Receipt, RoundManifest, SourceEpoch, Statement},
 };
 
 /// A change of a statement that spoils it.
@@ -336,6 +336,45 @@ fn a_round_does_not_close_before_its_rows() {
 }
 
 #[test]
+fn deletions_are_of_ended_rounds_and_each_is_said_once_by_who_kept_it() {
+    let deletion = |of| Statement::Deletion { of };
+    let mut log = Log::listed();
+    assert_eq!(log.say(MATCHING, deletion(Kept::Files)), Err(Reason::BeforeItsTime), "an open round keeps its files");
+    log.finish();
+    let speakers = [node(POLICE), MATCHING, AGGREGATOR, COORDINATOR];
+    let rights = [
+        (Kept::Files, [true, true, true, false]),
+        (Kept::Bits, [false, false, false, true]),
+        (Kept::Decisions, [false, false, false, true]),
+        (Kept::Batches, [true, false, false, false]),
+        (Kept::Answers, [true, false, false, false]),
+    ];
+    for (of, may) in rights {
+        for (party, may) in speakers.into_iter().zip(may) {
+            let expected = if may { Ok(()) } else { Err(Reason::NotAllowed) };
+            assert_eq!(log.say(party, deletion(of)), expected, "{of:?} of {party:?}");
+            let again = if may { Reason::Repeated } else { Reason::NotAllowed };
+            assert_eq!(log.say(party, deletion(of)), Err(again), "{of:?} of {party:?}");
+        }
+    }
+    // Each member for itself, and also of a round before the last; but of none that was never opened.
+    let round = log.ledger.round().unwrap().hash();
+    log.now = START + 25 * SECONDS_PER_DAY;
+    log.open("2026-12").unwrap();
+    let of_round = |log: &Log, party, round| {
+        let mut body = log.signed(party, deletion(Kept::Files), true).body().clone();
+        body.head.round = round;
+        body.sign(Key::of(party).as_ref()).unwrap().bytes().to_vec()
+    };
+    let line = of_round(&log, node(CLINIC), Some(round));
+    log.append(line).unwrap();
+    for unknown in [None, Some(digest("a round"))] {
+        let line = of_round(&log, node(CLINIC), unknown);
+        assert_eq!(log.append(line), Err(Reason::OtherRound));
+    }
+}
+
+#[test]
 fn failures_are_about_ones_own_channels() {
     let mut log = Log::opened();
     let failure = |channel| Statement::Failure { channel, reason: Reason::Unreadable };
@@ -398,6 +437,7 @@ fn batches_are_padded_numbered_and_name_announced_epochs() {
     log.say(node(BUREAU), batch(0, 8_192, &[POLICE_FIRST])).unwrap();
     assert_eq!(log.say(node(BUREAU), batch(0, 256, &[POLICE_FIRST])), Err(Reason::OutOfSequence));
     log.say(node(HOUSING), batch(0, 256, &[POLICE_FIRST])).unwrap();
+    assert_eq!([BUREAU, POLICE].map(|owner| log.ledger.next_batch(owner)), [1, 0]);
 }
 
 #[test]

@@ -123,9 +123,14 @@ fn everything_is_bounded() {
     let fifteen = CATALOGUE.replace("at_least = { weak_positive = 1 }", "at_most = { weak_positive = 15 }");
     assert!(Policy::read(fifteen.as_bytes()).is_ok());
 
+    let retention = |days, decisions| PolicyError::Retention { days, decisions };
+    assert_eq!(refused("retention_days = 40", "retention_days = 0"), retention(0, 400));
+    assert_eq!(refused("retention_days = 40", "retention_days = 401"), retention(401, 400));
+    assert_eq!(refused("decision_retention_days = 400", "decision_retention_days = 39"), retention(40, 39));
+
     let days = || too_many("days in a term or window", 36_525);
     assert_eq!(refused("days_between_rounds = 25", "days_between_rounds = 36526"), days());
-    assert_eq!(refused("retention_days = 40", "retention_days = 9223372036854775807"), days());
+    assert_eq!(refused("decision_retention_days = 400", "decision_retention_days = 9223372036854775807"), days());
     assert_eq!(refused("window_days = 90", "window_days = 4294967295"), days());
 
     let rules: String = (0..128).map(|i| format!("{{ id = \"r{i}\", decide = \"certified\" }},")).collect();

@@ -10,7 +10,7 @@ use std::{
 };
 
 use wugan_coordinator::admin::{Request, Response};
-use wugan_protocol::{file::FileKey, hexes::Digest, month::Month, party::Party};
+use wugan_protocol::{file::FileKey, hexes::Digest, ledger::SECONDS_PER_DAY, month::Month, party::Party};
 
 use actor::{Act, Delivery};
 use federation::{Parts, Staff};
@@ -99,6 +99,37 @@ impl Sim {
             }
         }
         anyhow::bail!("the round of {month} has not ended after {STEPS_MAX} steps")
+    }
+
+    /// Lets days pass without a round, and everything be done that is then to be done.
+    ///
+    /// # Errors
+    /// A party that stops.
+    pub fn pass(&mut self, days: u64, faults: Faults) -> anyhow::Result<()> {
+        self.now += days * SECONDS_PER_DAY;
+        for second in 0..SECONDS_PASSED {
+            self.now += 1;
+            self.tick_all()?;
+            self.connect_all()?;
+            // In the last seconds nothing fails any more.
+            let faults = if second < SECONDS_PASSED / 2 { faults } else { Faults::default() };
+            while self.step(faults)? {}
+        }
+        Ok(())
+    }
+
+    /// What the parties keep besides keys, matching keys and what they were charged: the names of files and facts.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn kept(&self) -> anyhow::Result<Vec<String>> {
+        let mut kept = Vec::new();
+        for (party, actor) in &self.actors {
+            let facts = actor.facts().into_iter().map(|(name, _)| name).filter(|name| !name.starts_with("charged/"));
+            let names = facts.chain(self.parts.state_files(*party)?);
+            kept.extend(names.map(|name| format!("{}: {name}", self.parts.name(*party))));
+        }
+        Ok(kept)
     }
 
     /// Every entry of the coordinator's log.
@@ -268,5 +299,7 @@ fn ordered(one: Party, other: Party) -> (Party, Party) {
 
 /// 2026-11-24.
 const START: u64 = 1_795_478_400;
+/// Of a time that passes without a round: enough for each deletion to follow the one before.
+const SECONDS_PASSED: u64 = 12;
 const STEPS_MAX: u64 = 400_000;
 const LOOK_EVERY: u64 = 64;

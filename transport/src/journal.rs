@@ -53,7 +53,7 @@ impl Journal {
         Ok(Journal { database })
     }
 
-    /// Makes facts durable, all or none.
+    /// Makes facts durable, all or none. A value that is unset is gone when this returns, also from the write-ahead log.
     ///
     /// # Errors
     /// SQLite's.
@@ -75,7 +75,11 @@ impl Journal {
                 Fact::Unset(name) => statement.execute(params![name])?,
             };
         }
-        transaction.commit()
+        transaction.commit()?;
+        if facts.iter().any(|fact| matches!(fact, Fact::Unset(_))) {
+            self.database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        }
+        Ok(())
     }
 
     /// Every entry of the log, in order.
@@ -167,6 +171,22 @@ mod tests {
         assert_eq!(journal.log().unwrap(), [b"a".to_vec()]);
         assert_eq!(journal.facts().unwrap(), [("x".to_owned(), vec![1])]);
         assert_eq!(journal.fact("y").unwrap(), None);
+    }
+
+    #[test]
+    fn an_unset_value_is_in_no_file_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(&folder.path().join("state.sqlite")).unwrap();
+        let (secret, other) = (b"the seed of a round".to_vec(), Fact::Set("other".into(), vec![1; 9_000]));
+        let files_with_it = || {
+            let files =
+                std::fs::read_dir(folder.path()).unwrap().map(|file| std::fs::read(file.unwrap().path()).unwrap());
+            files.filter(|bytes| bytes.windows(secret.len()).any(|window| window == secret)).count()
+        };
+        journal.commit(&[Fact::Set("seed".into(), secret.clone()), other]).unwrap();
+        assert!(files_with_it() > 0);
+        journal.commit(&[Fact::Unset("seed".into())]).unwrap();
+        assert_eq!(files_with_it(), 0);
     }
 
     #[test]

@@ -105,21 +105,16 @@ impl Rounds {
     /// # Errors
     /// Those of the file system.
     pub fn discard(&self, round: Digest, file: FileKey) -> io::Result<()> {
-        match fs::remove_file(self.path(round, file)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        if_there(fs::remove_file(self.path(round, file))).map(drop)
     }
 
-    /// Deletes everything of a round, if anything is there.
+    /// Deletes everything of a round, if anything is there, durably.
     ///
     /// # Errors
     /// Those of the file system.
     pub fn forget(&self, round: Digest) -> io::Result<()> {
-        match fs::remove_dir_all(self.folder(round)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        if_there(fs::remove_dir_all(self.folder(round)))?;
+        sync_folder(&self.root)
     }
 }
 
@@ -133,11 +128,40 @@ fn create_private(path: &Path) -> io::Result<File> {
 /// # Errors
 /// Those of the file system.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension("writing");
+    let temporary = path.with_extension(WRITING);
     let mut out = create_private(&temporary)?;
     out.write_all(bytes)?;
     out.sync_all()?;
     settle(&temporary, path)
+}
+
+/// Deletes a file that [`write_whole`] wrote, if it is there, and what it left of it half-written. [`sync_folder`]
+/// makes it last.
+///
+/// # Errors
+/// Those of the file system.
+pub fn delete_whole(path: &Path) -> io::Result<()> {
+    if_there(fs::remove_file(path.with_extension(WRITING)))?;
+    if_there(fs::remove_file(path)).map(drop)
+}
+
+/// Makes what was done to the names in a folder survive a crash; one that is not there needs nothing.
+///
+/// # Errors
+/// Those of the file system.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    if_there(File::open(folder))?.map_or(Ok(()), |folder| folder.sync_all())
+}
+
+/// The outcome of an operation on something that need not exist.
+///
+/// # Errors
+/// Those of the operation, but for [`io::ErrorKind::NotFound`].
+pub fn if_there<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
+    match outcome {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        outcome => outcome.map(Some),
+    }
 }
 
 /// Renames a synced file and syncs the folder, so that the name survives a crash too.
@@ -153,3 +177,4 @@ pub fn settle(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 const BUFFER_BYTES: usize = 256 << 10;
+const WRITING: &str = "writing";

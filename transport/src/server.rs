@@ -141,7 +141,7 @@ impl<T: Task> ServerEngine<T> {
                 self.done.insert((round, task), made);
             }
             (Ok(_), None) => {
-                self.stage.forget(round, out);
+                self.stage.forget(round, now, out);
                 self.done.retain(|(of, _), _| *of != round);
             }
             (Err(fault), _) => self.stage.fault(round, fault, now, out),

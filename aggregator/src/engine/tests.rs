@@ -5,6 +5,7 @@ use wugan_protocol::{
     file::Header,
     run::{Bitmap, FURTHER_ROW},
     stage::Restored,
+    statement::Kept,
     testing::{Event, Harness, Journal, Program, ROWS_MAX, World, file},
 };
 use wugan_transport::server::{Done, Job, Worker};
@@ -353,4 +354,6 @@ fn a_round_is_forgotten_after_its_retention_time() {
     aggregating.settle();
     assert!(!folder.exists());
     assert!(aggregating.journal.facts.is_empty());
+    let deletion = Statement::Deletion { of: Kept::Files };
+    assert_eq!(aggregating.world.statements().last(), Some(&deletion));
 }

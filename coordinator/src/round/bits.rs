@@ -11,7 +11,7 @@ use wugan_protocol::{
     member::announced_file,
     party::MemberNumber,
     reason::Reason,
-    statement::{Announcement, Statement, Totals},
+    statement::{Announcement, Kept, Statement, Totals},
 };
 
 use crate::{
@@ -108,6 +108,12 @@ impl Bits {
         }
     }
 
+    /// Forgets a round's seed.
+    pub(crate) fn forget(&mut self, round: Digest) -> Option<Command<Job>> {
+        self.seeds.remove(&round)?;
+        Some(Command::Commit(vec![Fact::Unset(format!("{SEED}{round}"))]))
+    }
+
     /// Settles the files that wait and starts the work that lacks.
     pub(crate) fn reconcile(&mut self, log: &Log, now: u64) -> Vec<Command<Job>> {
         let mut commands = self.settle(log);
@@ -190,6 +196,9 @@ fn fate(log: &Log, owner: MemberNumber, held: &Held) -> Option<Result<(), Reason
     let Some(round) = round else { return Some(Err(Reason::OtherRound)) };
     if log.bits_refused(owner) {
         return Some(Err(Reason::BadBits));
+    }
+    if !log.keeps(held.round, Kept::Bits) {
+        return Some(Err(Reason::Deleted));
     }
     match round.announcement(FileKey::Bits { owner }) {
         Some(announcement) if announcement.digest == held.digest => Some(Ok(())),

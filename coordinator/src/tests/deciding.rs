@@ -20,16 +20,16 @@ use crate::{
 };
 
 /// A round whose rows are closed with one owner's files, and the coordinator's folder.
-struct City {
-    rig: Rig,
-    owner: MemberNumber,
-    folder: tempfile::TempDir,
+pub(super) struct City {
+    pub(super) rig: Rig,
+    pub(super) owner: MemberNumber,
+    pub(super) folder: tempfile::TempDir,
     bits: Vec<u8>,
     digest: Digest,
 }
 
 impl City {
-    fn new(body: impl Fn(usize) -> Vec<u8>) -> City {
+    pub(super) fn new(body: impl Fn(usize) -> Vec<u8>) -> City {
         let mut rig = Rig::new();
         let owner = rig.member("water");
         rig.until_deciding(&[owner]);
@@ -40,19 +40,19 @@ impl City {
         City { rig, owner, folder: tempfile::tempdir().unwrap(), bits, digest }
     }
 
-    fn file(&self) -> FileKey {
+    pub(super) fn file(&self) -> FileKey {
         FileKey::Bits { owner: self.owner }
     }
 
-    fn round(&self) -> Digest {
+    pub(super) fn round(&self) -> Digest {
         self.rig.ledger.round().unwrap().hash()
     }
 
-    fn rounds(&self) -> Rounds {
+    pub(super) fn rounds(&self) -> Rounds {
         Rounds::new(self.folder.path())
     }
 
-    fn offer(&self, ticket: u64) -> Offer {
+    pub(super) fn offer(&self, ticket: u64) -> Offer {
         self.rig.offer(self.rig.servers().1, self.file(), self.digest, ticket)
     }
 
@@ -73,7 +73,7 @@ impl City {
     }
 
     /// Bits arrive and are decided.
-    fn decide(&mut self) -> Vec<Command<Job>> {
+    pub(super) fn decide(&mut self) -> Vec<Command<Job>> {
         let offer = self.offer(1);
         self.rig.feed(Input::File(offer));
         let commands = self.announce();
@@ -88,7 +88,7 @@ fn kept(commands: &[Command<Job>], number: u64) -> bool {
     commands.iter().any(|command| matches!(command, Command::Keep { ticket, .. } if *ticket == number))
 }
 
-fn refused(commands: &[Command<Job>]) -> Vec<(u64, Reason)> {
+pub(super) fn refused(commands: &[Command<Job>]) -> Vec<(u64, Reason)> {
     let refused = commands.iter().filter_map(|command| match command {
         Command::Refuse { ticket, reason } => Some((*ticket, *reason)),
         _ => None,
@@ -103,7 +103,7 @@ fn task(commands: &[Command<Job>]) -> Option<DecideTask> {
     })
 }
 
-fn sent(commands: &[Command<Job>]) -> Vec<MemberNumber> {
+pub(super) fn sent(commands: &[Command<Job>]) -> Vec<MemberNumber> {
     let sent = commands.iter().filter_map(|command| match command {
         Command::SendFile { to, file: FileKey::Decisions { owner }, .. } if *to == node(*owner) => Some(*owner),
         _ => None,
@@ -111,7 +111,7 @@ fn sent(commands: &[Command<Job>]) -> Vec<MemberNumber> {
     sent.collect()
 }
 
-fn zeros(rows: usize) -> Vec<u8> {
+pub(super) fn zeros(rows: usize) -> Vec<u8> {
     vec![0; rows]
 }
 

@@ -41,5 +41,6 @@ pub(super) fn chinese(reason: Reason) -> &'static str {
         Reason::TooManyRows => "事项行数超过联盟清单声明",
         Reason::ClockDiffers => "时间不合理：早于其前提",
         Reason::TooLate => "在关闭之后到达",
+        Reason::Deleted => "保存期已满，数据已删除",
     }
 }

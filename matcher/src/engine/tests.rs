@@ -6,7 +6,7 @@ use wugan_protocol::{
     message::{FileReply, Message},
     run::{Bitmap, record},
     stage::Restored,
-    statement::{Announcement, Statement},
+    statement::{Announcement, Kept, Statement},
     tag::Tag,
     testing::{Event, Harness, Journal, Program, World, file},
 };
@@ -474,6 +474,42 @@ fn a_round_is_forgotten_after_its_retention_time() {
     matching.settle();
     assert!(!folder.exists());
     assert!(!matching.journal.facts.keys().any(|name| name.contains(&hash.to_string())));
+    assert_eq!(deletions(&matching), 1);
+}
+
+fn deletions(matching: &Matching) -> usize {
+    let deletion = Statement::Deletion { of: Kept::Files };
+    matching.world.statements().into_iter().filter(|statement| *statement == deletion).count()
+}
+
+/// A round that was abandoned with a pool in it, after its retention time; with a power cut after some command.
+fn abandoned_round(cut: usize) -> (Matching, PathBuf) {
+    let mut matching = start();
+    send_pool(&mut matching, 1, 0);
+    matching.settle();
+    let folder = matching.program().rounds.folder(round(&matching).hash());
+    let coordinator = matching.world.federation.coordinator();
+    matching.world.state(coordinator, Statement::RoundAbandoned { reason: Reason::Superseded });
+    matching.settle();
+    matching.world.now += 41 * 86_400;
+    matching.cut_power_after(cut);
+    matching.settle();
+    (matching, folder)
+}
+
+#[test]
+fn a_power_cut_in_a_deletion_neither_leaves_anything_nor_says_it_twice() {
+    let mut cuts = 0;
+    loop {
+        let (matching, folder) = abandoned_round(cuts);
+        assert!(!folder.exists() && matching.journal.facts.is_empty(), "cut after {cuts} commands");
+        assert_eq!(deletions(&matching), 1, "cut after {cuts} commands");
+        if matching.powered() {
+            break;
+        }
+        cuts += 1;
+    }
+    assert!(cuts > 2);
 }
 
 #[test]

@@ -11,13 +11,13 @@ use wugan_protocol::{
     oprf::{BatchContext, Element, PublicKey},
     party::MemberNumber,
     reason::Reason,
-    statement::{EnrolmentBatch, SourceEpoch, Statement},
+    statement::{EnrolmentBatch, Kept, SourceEpoch, Statement},
 };
 
-use super::{Commands, NodeEngine, fact, facts_under};
+use super::{Commands, NodeEngine, fact, facts_under, retention::Deletion};
 use crate::{
     enrolment::{Pending, answer_digest},
-    work::Job,
+    work::{Expired, Job},
 };
 
 /// Batches and their answers.
@@ -25,10 +25,8 @@ use crate::{
 pub(super) struct Enrolling {
     /// Every batch of this owner.
     batches: BTreeMap<u64, EnrolmentBatch>,
-    /// Answers that are verified and stored.
-    enrolled: BTreeSet<(u64, MemberNumber)>,
-    /// Sources that refused a batch, or answered it with a bad proof.
-    refused: BTreeSet<(u64, MemberNumber)>,
+    /// Sources that have answered a batch, refused it, or answered with a bad proof, and when.
+    settled: BTreeMap<(u64, MemberNumber), u64>,
     /// Sources that are connected to the coordinator.
     online: BTreeSet<MemberNumber>,
     /// Answers that a thread verifies now.
@@ -37,19 +35,20 @@ pub(super) struct Enrolling {
     loading: BTreeSet<u64>,
     /// Batches that each source was sent and has not answered.
     asked: BTreeMap<MemberNumber, BTreeSet<u64>>,
-    /// Rounds for which batches were planned, and the one being planned.
-    planned: BTreeSet<Digest>,
+    /// Rounds for which batches were planned, with the first of these and the one after them; and the one being planned.
+    planned: BTreeMap<Digest, (u64, u64)>,
     planning: Option<Digest>,
 }
 
 impl Enrolling {
     pub(super) fn restore(facts: &BTreeMap<String, Vec<u8>>) -> Enrolling {
         let batches = facts_under(facts, BATCH).filter_map(|(_, value)| codec::decode::<EnrolmentBatch>(value).ok());
-        let enrolled = facts_under(facts, ENROLLED).filter_map(|(_, value)| codec::decode(value).ok());
-        let planned = facts_under(facts, PLANNED).filter_map(|(name, _)| name.parse().ok());
+        let settled = facts_under(facts, SETTLED).filter_map(|(_, value)| codec::decode(value).ok());
+        let planned = facts_under(facts, PLANNED)
+            .filter_map(|(name, value)| Some((name.parse().ok()?, codec::decode(value).ok()?)));
         Enrolling {
             batches: batches.map(|batch| (batch.batch, batch)).collect(),
-            enrolled: enrolled.collect(),
+            settled: settled.collect(),
             planned: planned.collect(),
             ..Enrolling::default()
         }
@@ -61,60 +60,79 @@ impl Enrolling {
     }
 
     /// Whether a refusal is of a batch of this owner; the source that refused is not asked again.
-    pub(super) fn refused(&mut self, entry: Digest, by: MemberNumber, me: MemberNumber, ledger: &Ledger) -> bool {
+    pub(super) fn refused(
+        &mut self,
+        entry: Digest,
+        by: MemberNumber,
+        me: MemberNumber,
+        ledger: &Ledger,
+        now: u64,
+    ) -> Option<Command<Job>> {
         let of_entry = |number: &&u64| ledger.batch(me, **number).is_some_and(|batch| batch.entry == entry);
-        let Some(number) = self.batches.keys().find(of_entry).copied() else { return false };
-        self.refused.insert((number, by));
-        self.settle(number, by);
-        true
+        let number = self.batches.keys().find(of_entry).copied()?;
+        Some(self.settle(number, by, now))
     }
 
     /// Whether every batch was answered by every one of these sources, or refused: then its people wait in vain.
     pub(super) fn complete(&self, sources: &BTreeSet<MemberNumber>) -> bool {
         self.batches.values().all(|batch| {
             let addressed = batch.sources.iter().filter(|source| sources.contains(&source.source));
-            addressed
-                .map(|source| (batch.batch, source.source))
-                .all(|key| self.enrolled.contains(&key) || self.refused.contains(&key))
+            addressed.map(|source| (batch.batch, source.source)).all(|key| self.settled.contains_key(&key))
         })
     }
 
     pub(super) fn is_planned(&self, round: Digest) -> bool {
-        self.planned.contains(&round)
+        self.planned.contains_key(&round)
+    }
+
+    /// A round but the open one whose batches were all settled before a time.
+    pub(super) fn take_expired(&mut self, before: u64, open: Option<Digest>) -> Option<(Deletion, Expired)> {
+        let over = |(round, (first, after)): (&Digest, &(u64, u64))| {
+            let settled = self.batches.range(first..after).all(|(_, batch)| self.unsettled(batch).is_empty());
+            let late = self.settled.range((*first, 0)..(*after, 0)).any(|(_, time)| *time >= before);
+            (first < after && settled && !late && Some(*round) != open).then_some(*round)
+        };
+        let round = self.planned.iter().find_map(over)?;
+        let (first, after) = self.planned.remove(&round)?;
+        let batches: Vec<EnrolmentBatch> = (first..after).filter_map(|number| self.batches.remove(&number)).collect();
+        let mut facts = vec![format!("{PLANNED}/{round}")];
+        facts.extend(batches.iter().map(|batch| format!("{BATCH}/{}", batch.batch)));
+        let of_round = self.settled.range((first, 0)..(after, 0)).map(|(key, _)| key);
+        facts.extend(of_round.map(|(batch, source)| format!("{SETTLED}/{batch}/{source}")));
+        self.settled.retain(|(batch, _), _| !(first..after).contains(batch));
+        Some((Deletion { round, of: Kept::Batches, facts }, Expired::Batches(batches)))
     }
 
     /// The source need not be awaited for this batch any more.
-    fn settle(&mut self, batch: u64, source: MemberNumber) {
+    fn settle(&mut self, batch: u64, source: MemberNumber, now: u64) -> Command<Job> {
+        self.accepting.remove(&(batch, source));
         self.asked.entry(source).or_default().remove(&batch);
+        self.settled.insert((batch, source), now);
+        fact(format!("{SETTLED}/{batch}/{source}"), codec::encode(&((batch, source), now)).unwrap_or_default())
     }
 
-    fn unanswered(&self, batch: &EnrolmentBatch) -> Vec<SourceEpoch> {
-        let open = |source: &&SourceEpoch| !self.enrolled.contains(&(batch.batch, source.source));
+    fn unsettled(&self, batch: &EnrolmentBatch) -> Vec<SourceEpoch> {
+        let open = |source: &&SourceEpoch| !self.settled.contains_key(&(batch.batch, source.source));
         batch.sources.iter().filter(open).copied().collect()
     }
 
-    /// Sources to ask now: connected, unanswered, not refused, and not busy with others. One source that is silent
-    /// holds up nobody but itself.
+    /// Sources to ask now: connected, not settled, and not busy with others. One source that is silent holds up nobody
+    /// but itself.
     fn askable(&self, batch: &EnrolmentBatch) -> BTreeSet<MemberNumber> {
-        let sources = self.unanswered(batch).into_iter().map(|source| source.source);
+        let sources = self.unsettled(batch).into_iter().map(|source| source.source);
         let askable = |source: &MemberNumber| {
             let key = (batch.batch, *source);
-            let settled = self.refused.contains(&key) || self.accepting.contains(&key);
             let free = self
                 .asked
                 .get(source)
                 .is_none_or(|asked| asked.len() < BATCHES_PER_SOURCE_MAX && !asked.contains(&batch.batch));
-            self.online.contains(source) && !settled && free
+            self.online.contains(source) && !self.accepting.contains(&key) && free
         };
         sources.filter(askable).collect()
     }
 
     fn pending(&self) -> Vec<Pending> {
-        let open = self.batches.values().map(|batch| {
-            let mut sources = self.unanswered(batch);
-            sources.retain(|source| !self.refused.contains(&(batch.batch, source.source)));
-            Pending { batch: batch.batch, sources }
-        });
+        let open = self.batches.values().map(|batch| Pending { batch: batch.batch, sources: self.unsettled(batch) });
         open.filter(|pending| !pending.sources.is_empty()).collect()
     }
 }
@@ -153,14 +171,16 @@ impl NodeEngine {
         }
         let sources = sources_of(round).into_values().filter(|source| source.source != self.me()).collect();
         let first = self.enrolling.batches.keys().next_back().map_or(0, |last| last + 1);
+        let first = first.max(self.member.ledger().next_batch(self.me()));
         self.enrolling.planning = Some(hash);
         Some(Command::Local(Job::Plan { round: hash, sources, pending: self.enrolling.pending(), first }))
     }
 
     pub(super) fn planned(&mut self, round: Digest, batches: Vec<EnrolmentBatch>, now: u64) -> Commands {
         self.enrolling.planning = None;
-        self.enrolling.planned.insert(round);
-        let mut commands = vec![fact(format!("{PLANNED}/{round}"), Vec::new())];
+        let numbers = batches.first().map_or((0, 0), |first| (first.batch, first.batch + batches.len() as u64));
+        self.enrolling.planned.insert(round, numbers);
+        let mut commands = vec![fact(format!("{PLANNED}/{round}"), codec::encode(&numbers).unwrap_or_default())];
         for batch in batches {
             let value = codec::encode(&batch).unwrap_or_default();
             commands.push(fact(format!("{BATCH}/{}", batch.batch), value));
@@ -192,7 +212,7 @@ impl NodeEngine {
         proof: [[u8; 32]; 2],
     ) -> Commands {
         let Some(batch) = self.enrolling.batches.get(&number) else { return Vec::new() };
-        let open = self.enrolling.unanswered(batch);
+        let open = self.enrolling.unsettled(batch);
         let Some(epoch) = open.iter().find(|open| open.source == source).copied() else { return Vec::new() };
         let ledger = self.member.ledger();
         let logged = ledger.batch(self.me(), number).and_then(|batch| batch.answers.get(&source));
@@ -215,21 +235,15 @@ impl NodeEngine {
         vec![Command::Local(Job::Accept { context, key: Box::new(key), evaluated, proof })]
     }
 
-    pub(super) fn enrolled(&mut self, batch: u64, source: MemberNumber) -> Commands {
-        self.enrolling.accepting.remove(&(batch, source));
-        self.enrolling.enrolled.insert((batch, source));
-        self.enrolling.settle(batch, source);
-        let value = codec::encode(&(batch, source)).unwrap_or_default();
-        vec![fact(format!("{ENROLLED}/{batch}/{source}"), value)]
+    pub(super) fn enrolled(&mut self, batch: u64, source: MemberNumber, now: u64) -> Commands {
+        vec![self.enrolling.settle(batch, source, now)]
     }
 
     pub(super) fn answer_refused(&mut self, batch: u64, source: MemberNumber, now: u64) -> Commands {
-        self.enrolling.accepting.remove(&(batch, source));
-        self.enrolling.refused.insert((batch, source));
-        self.enrolling.settle(batch, source);
+        let settled = self.enrolling.settle(batch, source, now);
         let who = self.member.federation().policy().member_id(source);
         let text = format!("the proof of {who} for enrolment batch {batch} does not verify: nothing of it is used");
-        let mut commands = vec![Command::Tell(Severity::Warn, text)];
+        let mut commands = vec![Command::Tell(Severity::Warn, text), settled];
         let entry = self.member.ledger().batch(self.me(), batch).map(|batch| batch.entry);
         if let Some(entry) = entry {
             let refusal = Statement::Refusal { entry, reason: Reason::BadProof };
@@ -246,7 +260,7 @@ pub(super) fn sources_of(round: &Round) -> BTreeMap<MemberNumber, SourceEpoch> {
 }
 
 const BATCH: &str = "batch";
-const ENROLLED: &str = "enrolled";
+const SETTLED: &str = "settled";
 const PLANNED: &str = "planned";
 /// Batches sent to a source and not answered by it, 300 KB each: one that it works on and one that waits.
 const BATCHES_PER_SOURCE_MAX: usize = 2;
@@ -273,12 +287,12 @@ mod tests {
             for source in sources {
                 enrolling.asked.entry(source).or_default().insert(number);
             }
-            enrolling.settle(number, 1);
+            enrolling.settle(number, 1, 0);
         }
-        enrolling.settle(0, 2);
-        assert_eq!(enrolling.askable(&batch(2)), [1, 2].into());
+        enrolling.settle(0, 2, 0);
+        assert_eq!(enrolling.askable(&batch(2)), [2].into());
         enrolling.online([1].into());
         enrolling.online([1, 2].into());
-        assert_eq!(enrolling.askable(&batch(1)), [1, 2].into(), "asked again after it was away");
+        assert_eq!(enrolling.askable(&batch(1)), [2].into(), "asked again after it was away");
     }
 }

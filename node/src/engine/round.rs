@@ -4,20 +4,20 @@
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use wugan_protocol::{
-    engine::{Command, Fact, Offer, Severity},
+    engine::{Command, Offer, Severity},
     envelope::Signed,
     file::FileKey,
     hexes::{Digest, sha256},
-    ledger::{Round, SECONDS_PER_DAY, row_files},
+    ledger::{Round, row_files},
     month::Month,
     party::MemberNumber,
     reason::Reason,
-    statement::{Receipt, SourceEpoch, Statement},
+    statement::{Kept, Receipt, SourceEpoch, Statement},
 };
 use wugan_transport::rounds::Made;
 
-use super::{Commands, NodeEngine, enrolling::sources_of, fact, facts_under};
-use crate::work::{Done, Job, RoundTask};
+use super::{Commands, NodeEngine, enrolling::sources_of, fact, facts_under, retention::Deletion};
+use crate::work::{Done, Expired, Job, RoundTask};
 
 /// What was made for rounds, and what is being made.
 #[derive(Default)]
@@ -33,7 +33,6 @@ pub(super) struct Preparation {
     prepare_from: u64,
     /// Whether something failed in the reading under way.
     failed: bool,
-    forgetting: Option<Digest>,
     making_rows: Option<Digest>,
     delivering: BTreeSet<Digest>,
     /// Rounds whose decisions are written down, and said to be.
@@ -61,6 +60,22 @@ impl Preparation {
             opened,
             ..Preparation::default()
         }
+    }
+
+    /// A round that was opened before a time and is not the open one. It is forgotten here at once: decisions that
+    /// still come find no one to give them to.
+    pub(super) fn take_expired(&mut self, before: u64, open: Option<Digest>) -> Option<(Deletion, Expired)> {
+        let busy = |round: &Digest| self.preparing == Some(*round) || self.delivering.contains(round);
+        let over = |(round, opened): (&Digest, &u64)| {
+            (*opened < before && Some(*round) != open && !busy(round)).then_some(*round)
+        };
+        let round = self.opened.iter().find_map(over)?;
+        self.opened.remove(&round);
+        for rounds in [&mut self.prepared, &mut self.snapshots, &mut self.delivered] {
+            rounds.remove(&round);
+        }
+        let facts = [OPENED, PREPARED, SNAPSHOT, ROSTER, DELIVERED].map(|prefix| format!("{prefix}/{round}")).to_vec();
+        Some((Deletion { round, of: Kept::Files, facts }, Expired::Files(round)))
     }
 
     pub(super) fn has_snapshot(&self, round: Digest) -> bool {
@@ -95,27 +110,6 @@ impl NodeEngine {
         }
         commands.push(Command::Local(Job::Prepare { task, channels, roster: self.owner }));
         commands
-    }
-
-    /// Deletes rounds that have ended and whose retention time is over.
-    pub(super) fn forget(&mut self, now: u64) -> Commands {
-        let kept_s = self.member.federation().policy().retention_days * SECONDS_PER_DAY;
-        let current = self.member.ledger().open_round().map(Round::hash);
-        let over = |(hash, opened): (&Digest, &u64)| (Some(*hash) != current && now > opened + kept_s).then_some(*hash);
-        let old = self.preparation.opened.iter().find_map(over);
-        let Some(round) = old.filter(|_| self.preparation.forgetting.is_none()) else { return Vec::new() };
-        self.preparation.forgetting = Some(round);
-        vec![Command::Local(Job::Forget { round })]
-    }
-
-    fn forgotten(&mut self, round: Digest) -> Commands {
-        self.preparation.forgetting = None;
-        self.preparation.opened.remove(&round);
-        let names = [OPENED, PREPARED, SNAPSHOT, ROSTER].map(|prefix| Fact::Unset(format!("{prefix}/{round}")));
-        vec![
-            Command::Commit(names.to_vec()),
-            Command::Tell(Severity::Info, format!("round {round} deleted: its retention time is over")),
-        ]
     }
 
     /// Makes records and rows once the list is logged and everybody is enrolled, or the time for it is over.
@@ -184,6 +178,9 @@ impl NodeEngine {
 
     fn take_decisions_of(&mut self, round: Digest) -> Commands {
         let Some(offer) = self.preparation.held.remove(&round) else { return Vec::new() };
+        if !self.preparation.opened.contains_key(&round) {
+            return refuse_offer(&offer, Reason::Deleted);
+        }
         let month = self.preparation.months.get(&round).copied();
         let (Some(month), true) = (month, self.preparation.decisions.get(&round) == Some(&offer.digest)) else {
             return refuse_offer(&offer, Reason::DigestDiffers);
@@ -236,7 +233,6 @@ impl NodeEngine {
                 commands.extend(self.member.state_in(Some(round), receipt, now));
                 commands
             }
-            Done::Forgotten { round } => self.forgotten(round),
             Done::NotDelivered { round, reason } => {
                 self.preparation.delivering.remove(&round);
                 vec![Command::Tell(Severity::Warn, format!("the decisions that came cannot be used: {reason}"))]

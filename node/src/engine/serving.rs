@@ -1,23 +1,24 @@
 //! The source's side of enrolment: batches are checked, charged to the owner's budget, evaluated, stated, answered.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use wugan_protocol::{
     codec,
     engine::{Command, Severity},
-    hexes::sha256,
+    hexes::{Digest, sha256},
+    ledger::{Ledger, Round},
     member::RestoreError,
     message::Message,
     oprf::{BatchContext, Element},
     party::MemberNumber,
     reason::Reason,
-    statement::{Evaluation, SourceEpoch, Statement},
+    statement::{Evaluation, Kept, SourceEpoch, Statement},
 };
 
-use super::{Commands, NodeEngine, fact, facts_under};
+use super::{Commands, NodeEngine, fact, facts_under, retention::Deletion};
 use crate::{
     enrolment::answer_digest,
-    work::{Answered, Job},
+    work::{Answered, Expired, Job},
 };
 
 /// What this source has served.
@@ -26,8 +27,8 @@ pub(super) struct Serving {
     epochs: Vec<u32>,
     /// Elements charged, by (epoch, owner, batch): persisted before the batch is answered.
     charged: BTreeMap<(u32, MemberNumber, u64), u64>,
-    /// Batches whose evaluation was stated.
-    stated: BTreeSet<(MemberNumber, u64)>,
+    /// Batches whose evaluation was stated and whose answer is kept: the round that was the last then, and when.
+    stated: BTreeMap<(MemberNumber, u64), (Digest, u64)>,
     /// Batches that a thread evaluates now.
     busy: BTreeSet<(MemberNumber, u64)>,
     /// Batches whose refusal was stated in this run: a repetition grows nobody's log.
@@ -43,6 +44,27 @@ impl Serving {
         let charged = charged.collect::<Result<_, _>>().map_err(|_| RestoreError::Facts)?;
         let stated = stated.collect::<Result<_, _>>().map_err(|_| RestoreError::Facts)?;
         Ok(Serving { epochs, charged, stated, busy, refused })
+    }
+
+    /// A round but the open one whose answers were all given before a time. An answer that the log does not show yet
+    /// waits: by its entry, and by its absence here, this source knows that it is not to be given again.
+    pub(super) fn take_expired(
+        &mut self,
+        before: u64,
+        open: Option<Digest>,
+        me: MemberNumber,
+        ledger: &Ledger,
+    ) -> Option<(Deletion, Expired)> {
+        let logged = |(owner, batch)| ledger.batch(owner, batch).is_some_and(|batch| batch.answers.contains_key(&me));
+        let kept = |key: &(MemberNumber, u64), time: u64| time >= before || self.busy.contains(key) || !logged(*key);
+        let rounds: BTreeSet<Digest> = self.stated.values().map(|(round, _)| *round).collect();
+        let mut over = rounds.into_iter().filter(|round| Some(*round) != open);
+        let round = over.find(|round| !self.stated.iter().any(|(key, (of, time))| of == round && kept(key, *time)))?;
+        let of_round = self.stated.iter().filter(|(_, (of, _))| *of == round);
+        let answers: Vec<(MemberNumber, u64)> = of_round.map(|(answer, _)| *answer).collect();
+        self.stated.retain(|_, (of, _)| *of != round);
+        let facts = answers.iter().map(|(owner, batch)| stated_name(*owner, *batch)).collect();
+        Some((Deletion { round, of: Kept::Answers, facts }, Expired::Answers(answers)))
     }
 
     /// Elements charged to an owner in an epoch, other batches than this one.
@@ -71,6 +93,13 @@ impl NodeEngine {
         if self.serving.spent(source.epoch, owner, number) + count > self.member.federation().allowance(owner) {
             return self.not_evaluated(owner, number, Reason::OverBudget, now);
         }
+        let answered = batch.answers.contains_key(&self.member.party().member);
+        if answered && !self.serving.stated.contains_key(&(owner, number)) {
+            return self.not_evaluated(owner, number, Reason::Deleted, now);
+        }
+        if self.member.ledger().round().is_none() {
+            return self.not_evaluated(owner, number, Reason::BeforeItsTime, now);
+        }
         if !self.serving.busy.insert((owner, number)) {
             return Vec::new();
         }
@@ -86,7 +115,9 @@ impl NodeEngine {
         let key = (context.owner, context.batch);
         self.serving.busy.remove(&key);
         let mut commands = Vec::new();
-        if self.serving.stated.insert(key) {
+        let round = self.member.ledger().round().map(Round::hash);
+        if let (Some(round), Entry::Vacant(stated)) = (round, self.serving.stated.entry(key)) {
+            stated.insert((round, now));
             let statement = Statement::Evaluation(Evaluation {
                 owner: context.owner,
                 batch: context.batch,
@@ -95,8 +126,8 @@ impl NodeEngine {
                 count: evaluated.len() as u64,
                 answer: answer_digest(&evaluated, &proof),
             });
-            let value = codec::encode(&key).unwrap_or_default();
-            commands.push(fact(format!("{STATED}/{}/{}", key.0, key.1), value));
+            let value = codec::encode(&(key, (round, now))).unwrap_or_default();
+            commands.push(fact(stated_name(key.0, key.1), value));
             commands.extend(self.member.state(statement, false, now));
         }
         let (owner, batch, source) = (context.owner, context.batch, context.source);
@@ -126,6 +157,10 @@ impl NodeEngine {
         let value = codec::encode(&charge).unwrap_or_default();
         vec![fact(format!("{CHARGED}/{}/{owner}/{batch}", source.epoch), value)]
     }
+}
+
+fn stated_name(owner: MemberNumber, batch: u64) -> String {
+    format!("{STATED}/{owner}/{batch}")
 }
 
 const CHARGED: &str = "charged";

@@ -62,6 +62,17 @@ pub enum PolicyError {
         /// The class.
         class: Class,
     },
+    /// Nothing could be audited, or decisions would be gone before what they rest on.
+    #[error(
+        "retention_days = {days}, decision_retention_days = {decisions}: the first must be at least 1, the second not \
+         less than the first"
+    )]
+    Retention {
+        /// Days for files.
+        days: u64,
+        /// Days for decisions.
+        decisions: u64,
+    },
     /// Two matters whose difference would name a department.
     #[error(
         "matters {matter} and {other}: the channels of class {} that apply to only one of them are, without the owner's \
@@ -99,6 +110,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Policy, PolicyError> {
         missing_max: file.policy.missing_max,
         days_between_rounds: file.policy.days_between_rounds,
         retention_days: file.policy.retention_days,
+        decision_retention_days: file.policy.decision_retention_days,
         matcher: file.federation.matcher.id.clone(),
         coordinator: find(&members, "federation", &file.federation.coordinator)?,
         aggregator: find(&members, "federation", &file.federation.aggregator)?,
@@ -122,7 +134,11 @@ fn bounded(what: &'static str, found: impl TryInto<usize>, limit: usize) -> Resu
 }
 
 fn days(file: &File) -> Result<(), PolicyError> {
-    let terms = [file.policy.days_between_rounds, file.policy.retention_days];
+    let (days, decisions) = (file.policy.retention_days, file.policy.decision_retention_days);
+    if days == 0 || decisions < days {
+        return Err(PolicyError::Retention { days, decisions });
+    }
+    let terms = [file.policy.days_between_rounds, days, decisions];
     let windows = file.channel.iter().map(|channel| u64::from(channel.window_days));
     let longest = terms.into_iter().chain(windows).max().unwrap_or(0);
     bounded("days in a term or window", longest, DAYS_MAX)
@@ -288,7 +304,6 @@ struct PolicyToml {
     missing_max: usize,
     days_between_rounds: u64,
     retention_days: u64,
-    #[expect(dead_code, reason = "read by the log's keeper")]
     decision_retention_days: u64,
     pool_groups: Option<Vec<Vec<String>>>,
     pool_size_step: Option<NonZeroU64>,

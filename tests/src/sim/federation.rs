@@ -24,7 +24,7 @@ use wugan_protocol::{
 };
 use wugan_transport::{
     home::{Stored, fresh},
-    rounds::Rounds,
+    rounds::{Rounds, if_there},
     server,
     shell::Worker,
 };
@@ -63,6 +63,28 @@ impl Parts {
 
     pub(super) fn is_offline(&self, party: Party, offline: &[String]) -> bool {
         party.role == Role::Node && offline.iter().any(|id| id == self.policy.member_id(party.member))
+    }
+
+    /// A party's name.
+    pub(super) fn name(&self, party: Party) -> String {
+        self.federation.party_name(party)
+    }
+
+    /// The files in a party's state folder that serve rounds and enrolment, by their paths in it.
+    pub(super) fn state_files(&self, party: Party) -> anyhow::Result<Vec<String>> {
+        let state = self.layout.state(self.policy.member_id(party.member), party.role);
+        let (mut files, mut folders) = (Vec::new(), KEPT_IN.map(|folder| state.join(folder)).to_vec());
+        while let Some(folder) = folders.pop() {
+            for entry in if_there(fs::read_dir(folder))?.into_iter().flatten() {
+                let path = entry?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    files.push(path.strip_prefix(&state)?.display().to_string());
+                }
+            }
+        }
+        Ok(files)
     }
 
     /// Who is connected with whom: every node with the three servers, and these among themselves.
@@ -157,9 +179,12 @@ fn admin(request: Request) -> Option<Input<Local>> {
 fn answer(job: &Job) -> Option<Response> {
     match job {
         Job::Answer(_, line) => serde_json::from_str(line).ok(),
-        Job::Decide(_) => None,
+        Job::Decide(_) | Job::Delete(_) => None,
     }
 }
+
+/// Folders of a party's state, but for `keys` and `cache`.
+const KEPT_IN: [&str; 7] = ["rounds", "sealed", "batches", "elements", "received", "answers", "spill"];
 
 struct CoordinatorWorker {
     rounds: Rounds,
@@ -170,6 +195,7 @@ impl Worker<Job, Local> for CoordinatorWorker {
         tell(match job {
             Job::Answer(..) => Local::Answered,
             Job::Decide(task) => Local::Decided(task.run(&self.rounds)),
+            Job::Delete(task) => Local::Deleted(task.run(&self.rounds)),
         });
     }
 }
