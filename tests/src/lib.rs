@@ -6,5 +6,6 @@
 pub mod audit;
 pub mod checks;
 pub mod city;
+pub mod cluster;
 pub mod model;
 pub mod sim;

@@ -94,6 +94,7 @@ impl Parts {
             Phase::Closed if staff::delivered(round, offline) => Staff::Ended,
             Phase::Pools if staff::pools_are_in(round, offline) && patient => Staff::Close,
             Phase::Rows if staff::rows_are_in(round, offline) && patient => Staff::Close,
+            Phase::Deciding if !self.liars.is_empty() && patient => Staff::Close,
             _ => Staff::Wait,
         }
     }
