@@ -1,8 +1,11 @@
 //! What the whole of wugan is tested against, and the tests of the whole.
 //!
 //! [`model`] computes, from the plain files of a city, what every decision must be. It shares no code with the
-//! federation that it is compared with.
+//! federation that it is compared with; nor does [`audit`], which reads the log that a federation leaves.
 
+pub mod audit;
+pub mod checks;
 pub mod city;
+pub mod cluster;
 pub mod model;
 pub mod sim;

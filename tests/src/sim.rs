@@ -1,8 +1,12 @@
 //! A federation in one thread: the programs' own engines and workers, with a simulated network, clock, disk journal and
 //! crashes. Files are real, in a temporary folder. Everything that happens follows from one seed.
+//!
+//! A party crashes after any of the commands that its engine gave: the facts of the inputs that it took last are durable,
+//! of everything else only a beginning is done. Of what was under way, a beginning still arrives.
 
 mod actor;
 mod federation;
+mod lie;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -10,10 +14,15 @@ use std::{
 };
 
 use wugan_coordinator::admin::{Request, Response};
-use wugan_protocol::{file::FileKey, hexes::Digest, ledger::SECONDS_PER_DAY, month::Month, party::Party};
+use wugan_protocol::{
+    file::FileKey, hexes::Digest, ledger::SECONDS_PER_DAY, month::Month, party::Party, reason::Reason,
+};
 
 use actor::{Act, Delivery};
 use federation::{Parts, Staff};
+pub use lie::{Change, Liar, Lie, Which};
+
+use crate::audit::{Audited, audit, authority};
 
 /// A simulated federation.
 pub struct Sim {
@@ -24,8 +33,19 @@ pub struct Sim {
     up: BTreeSet<(Party, Party)>,
     /// Files that a party sent to another, whose answer has not arrived.
     unanswered: BTreeMap<(Party, Party), BTreeSet<(Digest, FileKey)>>,
+    dying: Option<Dying>,
+    blamed: Vec<(String, Reason)>,
     now: u64,
     chance: Chance,
+}
+
+/// A party that is about to crash.
+struct Dying {
+    party: Party,
+    /// Inputs that it still takes.
+    inputs: u64,
+    /// Of the commands that are no facts, how many are carried out.
+    commands: usize,
 }
 
 /// What a simulation does besides delivering messages.
@@ -64,35 +84,57 @@ impl Sim {
     /// # Errors
     /// A city that cannot be read.
     pub fn start(dir: &Path, offline: &[String], rosters: &[String], seed: u64) -> anyhow::Result<Sim> {
-        let parts = Parts::set_up(dir, rosters)?;
+        Sim::start_with(dir, offline, rosters, Vec::new(), seed)
+    }
+
+    /// The same, with members that lie.
+    ///
+    /// # Errors
+    /// A city that cannot be read.
+    pub fn start_with(
+        dir: &Path,
+        offline: &[String],
+        rosters: &[String],
+        liars: Vec<Liar>,
+        seed: u64,
+    ) -> anyhow::Result<Sim> {
+        let parts = Parts::set_up(dir, rosters, liars)?;
         let running = parts.parties().filter(|party| !parts.is_offline(*party, offline));
         let actors = running.map(|party| Ok((party, parts.actor(party)?))).collect::<anyhow::Result<_>>()?;
         let (links, up, unanswered) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
-        let mut sim = Sim { parts, actors, links, up, unanswered, now: START, chance: Chance::new(seed) };
+        let chance = Chance::new(seed);
+        let (dying, blamed) = (None, Vec::new());
+        let mut sim = Sim { parts, actors, links, up, unanswered, dying, blamed, now: START, chance };
         sim.connect_all()?;
         Ok(sim)
     }
 
-    /// Runs one month's round to its end, as the demo's staff does.
+    /// Runs one month's round to its end, as the demo's staff does. Nobody waits for the departments of `offline`; with
+    /// liars about, the staff closes only when nothing has happened for long.
     ///
     /// # Errors
     /// A party that stops, or a round that does not end within the bound on steps.
     pub fn round(&mut self, month: Month, offline: &[String], faults: Faults) -> anyhow::Result<()> {
         let open = Request::Open { month, close_after_s: 0, enrolment_s: 86_400, rows_s: 86_400 };
-        let mut opened = false;
+        let (mut opened, mut idle) = (false, 0_u32);
         for step in 0..STEPS_MAX {
-            if self.step(faults)? && step % LOOK_EVERY != 0 {
-                continue;
+            if self.step(faults)? {
+                idle = 0;
+                if step % LOOK_EVERY != 0 {
+                    continue;
+                }
             }
-            self.now += 1;
+            // The longer nothing happens, the faster time passes: what is waited for comes in seconds, or tomorrow.
+            self.now += 1 << (idle / IDLE_PER_DOUBLING).min(DOUBLINGS_MAX);
+            idle += 1;
             self.tick_all()?;
             self.connect_all()?;
             if !opened {
-                opened = matches!(self.ask(&open)?, Response::Done { .. });
+                opened = matches!(self.ask(&open)?, Some(Response::Done { .. }));
                 continue;
             }
-            let Response::Status { status } = self.ask(&Request::Status {})? else { continue };
-            match self.parts.staff(&status, offline) {
+            let Some(Response::Status { status }) = self.ask(&Request::Status {})? else { continue };
+            match self.parts.staff(&status, offline, idle) {
                 Staff::Wait => {}
                 Staff::Close => drop(self.ask(&Request::Close {})?),
                 Staff::Ended => return Ok(()),
@@ -132,9 +174,22 @@ impl Sim {
         Ok(kept)
     }
 
+    /// Audits the coordinator's log.
+    ///
+    /// # Errors
+    /// The first entry that should not be there.
+    pub fn audit(&self) -> anyhow::Result<Audited> {
+        Ok(audit(&self.log(), &authority(self.parts.root())?)?)
+    }
+
     /// Every entry of the coordinator's log.
     pub fn log(&self) -> Vec<Vec<u8>> {
         self.actors[&self.parts.coordinator()].log()
+    }
+
+    /// Who was disconnected for misbehaving (`member/role`), and why.
+    pub fn blamed(&self) -> &[(String, Reason)] {
+        &self.blamed
     }
 
     /// People whose keys sources evaluated themselves, over all rounds and nodes: their own counters.
@@ -148,8 +203,7 @@ impl Sim {
     fn step(&mut self, faults: Faults) -> anyhow::Result<bool> {
         let dice = self.chance.below(1_000);
         if dice < faults.crashes {
-            let party = self.pick_actor();
-            self.crash(party)?;
+            self.falter();
         } else if dice < faults.crashes + faults.cuts {
             let links: Vec<_> = self.up.iter().copied().collect();
             if !links.is_empty() {
@@ -166,15 +220,15 @@ impl Sim {
         }
         let (from, to) = waiting[self.chance.below(waiting.len() as u64) as usize];
         let delivery = self.links.get_mut(&(from, to)).and_then(VecDeque::pop_front);
-        if let Some(delivery) = delivery {
-            if let (Delivery::Reply { round, file, .. }, Some(files)) =
-                (&delivery, self.unanswered.get_mut(&(to, from)))
-            {
-                files.remove(&(*round, *file));
-            }
-            self.give(to, from, delivery)?;
-        }
+        delivery.map_or(Ok(()), |delivery| self.deliver(from, to, delivery))?;
         Ok(true)
+    }
+
+    fn deliver(&mut self, from: Party, to: Party, delivery: Delivery) -> anyhow::Result<()> {
+        if let (Delivery::Reply { round, file, .. }, Some(files)) = (&delivery, self.unanswered.get_mut(&(to, from))) {
+            files.remove(&(*round, *file));
+        }
+        self.give(to, from, delivery)
     }
 
     /// Some party's thread does one of its jobs, in any order; whether there was one.
@@ -187,6 +241,7 @@ impl Sim {
             let Some(actor) = self.actors.get_mut(&party) else { continue };
             if let Some(out) = actor.work(choice, self.now)? {
                 self.post(party, out)?;
+                self.age(party)?;
                 return Ok(true);
             }
         }
@@ -198,31 +253,65 @@ impl Sim {
         parties[self.chance.below(parties.len() as u64) as usize]
     }
 
-    /// Kills a party: what it had not committed is gone, its connections too; it starts again at once.
-    fn crash(&mut self, party: Party) -> anyhow::Result<()> {
+    /// Somebody will crash soon.
+    fn falter(&mut self) {
+        if self.dying.is_some() {
+            return;
+        }
+        let party = self.pick_actor();
+        let (inputs, most) = (1 + self.chance.below(3), 1 << self.chance.below(7));
+        self.dying = Some(Dying { party, inputs, commands: self.chance.below(most) as usize });
+        if let Some(actor) = self.actors.get_mut(&party) {
+            actor.falter();
+        }
+    }
+
+    /// A party has taken an input. If that was its last one, it crashes.
+    fn age(&mut self, party: Party) -> anyhow::Result<()> {
+        let Some(dying) = self.dying.as_mut().filter(|dying| dying.party == party) else { return Ok(()) };
+        dying.inputs -= 1;
+        if dying.inputs > 0 {
+            return Ok(());
+        }
+        let commands = dying.commands;
+        self.dying = None;
+        self.crash(party, commands)
+    }
+
+    /// Kills a party after so many commands: what it had not committed is gone, its connections too; it starts again at
+    /// once.
+    fn crash(&mut self, party: Party, commands: usize) -> anyhow::Result<()> {
+        let out = self.actors.get_mut(&party).map_or(Ok(Vec::new()), |actor| actor.restart(commands))?;
+        self.post(party, out)?;
         let peers: Vec<Party> = self.actors.keys().copied().filter(|other| *other != party).collect();
         for peer in peers {
             if self.up.remove(&ordered(party, peer)) {
+                self.links.remove(&(peer, party));
+                self.last_words(party, peer)?;
                 let lost = self.lose(peer, party);
                 self.unanswered.remove(&(party, peer));
-                self.links.remove(&(party, peer));
-                self.links.remove(&(peer, party));
                 self.tell_lost(peer, party, lost)?;
             }
-        }
-        if let Some(actor) = self.actors.get_mut(&party) {
-            actor.restart()?;
         }
         Ok(())
     }
 
     fn cut(&mut self, one: Party, other: Party) -> anyhow::Result<()> {
-        self.up.remove(&ordered(one, other));
+        if !self.up.remove(&ordered(one, other)) {
+            return Ok(());
+        }
+        self.last_words(one, other)?;
+        self.last_words(other, one)?;
         let (of_one, of_other) = (self.lose(one, other), self.lose(other, one));
-        self.links.remove(&(one, other));
-        self.links.remove(&(other, one));
         self.tell_lost(one, other, of_one)?;
         self.tell_lost(other, one, of_other)
+    }
+
+    /// A beginning of what is under way arrives before the connection is gone.
+    fn last_words(&mut self, from: Party, to: Party) -> anyhow::Result<()> {
+        let mut under_way = self.links.remove(&(from, to)).unwrap_or_default();
+        under_way.truncate(self.chance.below(under_way.len() as u64 + 1) as usize);
+        under_way.into_iter().try_for_each(|delivery| self.deliver(from, to, delivery))
     }
 
     /// The files of `from` that its peer has not answered: their answers will not come when the link is lost.
@@ -241,7 +330,10 @@ impl Sim {
             let both = self.actors.contains_key(&one) && self.actors.contains_key(&other);
             if both && self.up.insert(ordered(one, other)) {
                 self.give(one, other, Delivery::Up)?;
-                self.give(other, one, Delivery::Up)?;
+                // It may have crashed of that.
+                if self.up.contains(&ordered(one, other)) {
+                    self.give(other, one, Delivery::Up)?;
+                }
             }
         }
         Ok(())
@@ -255,13 +347,15 @@ impl Sim {
     fn give(&mut self, to: Party, from: Party, delivery: Delivery) -> anyhow::Result<()> {
         let Some(actor) = self.actors.get_mut(&to) else { return Ok(()) };
         let out = actor.take(from, delivery, self.now)?;
-        self.post(to, out)
+        self.post(to, out)?;
+        self.age(to)
     }
 
     /// Puts what a party sends on its links.
     fn post(&mut self, from: Party, out: Vec<(Party, Delivery)>) -> anyhow::Result<()> {
         for (receiver, sent) in out {
-            if matches!(sent, Delivery::Cut) {
+            if let Delivery::Cut(reason) = sent {
+                self.blamed.push((self.parts.name(receiver), reason));
                 self.cut(from, receiver)?;
             } else if self.up.contains(&ordered(from, receiver)) {
                 match &sent {
@@ -285,11 +379,11 @@ impl Sim {
         Ok(())
     }
 
-    fn ask(&mut self, request: &Request) -> anyhow::Result<Response> {
+    /// None if the coordinator crashes before it answers.
+    fn ask(&mut self, request: &Request) -> anyhow::Result<Option<Response>> {
         let coordinator = self.parts.coordinator();
         self.give(coordinator, coordinator, Delivery::Ask(request.clone()))?;
-        let answer = self.actors.get_mut(&coordinator).and_then(|actor| actor.answer());
-        answer.ok_or_else(|| anyhow::anyhow!("the coordinator gives no answer"))
+        Ok(self.actors.get_mut(&coordinator).and_then(|actor| actor.answer()))
     }
 }
 
@@ -303,3 +397,6 @@ const START: u64 = 1_795_478_400;
 const SECONDS_PASSED: u64 = 12;
 const STEPS_MAX: u64 = 400_000;
 const LOOK_EVERY: u64 = 64;
+/// Looks at which nothing has happened, until seconds between looks double.
+const IDLE_PER_DOUBLING: u32 = 16;
+const DOUBLINGS_MAX: u32 = 10;

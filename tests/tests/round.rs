@@ -2,13 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output},
 };
 
-use wugan_tests::model::{compare_quarantine, compare_with_roster};
+use wugan_tests::{audit::audit_city, checks, model::compare_quarantine};
 
 #[test]
 fn two_rounds_of_a_generated_city_agree_with_the_model() {
@@ -19,44 +17,6 @@ fn two_rounds_of_a_generated_city_agree_with_the_model() {
         agrees(&out, month, &[]);
     }
     assert_eq!(compare_quarantine(&out, &[]).unwrap(), Vec::new());
-    no_person_shows_outside_their_departments(&out);
-}
-
-/// Searches everything that servers hold, every program's log and every database for the ID numbers of the city: as text
-/// (17 digits, so in any form), and packed as the programs do.
-fn no_person_shows_outside_their_departments(out: &Path) {
-    let mut people = BTreeSet::new();
-    let mut searched = Vec::new();
-    for path in files_below(out) {
-        let name = path.strip_prefix(out).unwrap().to_str().unwrap().to_owned();
-        let inside = name.starts_with("departments/") && !name.contains("/state/");
-        if name.contains("/decisions/") {
-            let table = fs::read_to_string(&path).unwrap();
-            people.extend(table.lines().skip(1).map(|line| line[..17].to_owned()));
-        } else if !inside {
-            searched.push((name, fs::read(&path).unwrap()));
-        }
-    }
-    assert!(people.len() > 100 && searched.len() > 100);
-    let text = people.iter().map(|person| person.clone().into_bytes());
-    let packed = people.iter().flat_map(|person| {
-        let number: u64 = person.parse().unwrap();
-        [number.to_be_bytes().to_vec(), number.to_le_bytes().to_vec()]
-    });
-    let needles: BTreeSet<Vec<u8>> = text.chain(packed).collect();
-    for (name, bytes) in searched {
-        for length in [17, 8] {
-            let found = bytes.windows(length).any(|window| needles.contains(window));
-            assert!(!found, "{name} holds an ID number");
-        }
-    }
-}
-
-fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let (folders, files): (Vec<_>, Vec<_>) =
-        entries.filter(|path| path.is_dir() || path.is_file()).partition(|p| p.is_dir());
-    files.into_iter().chain(folders.iter().flat_map(|folder| files_below(folder))).collect()
 }
 
 #[test]
@@ -97,16 +57,10 @@ fn what_cannot_be_is_refused_with_its_reason() {
     }
 }
 
+/// The month's decisions are the model's, and the log is in order.
 fn agrees(out: &Path, month: &str, offline: &[&str]) {
-    let roster = |department: &str| {
-        let folder = out.join("departments").join(department);
-        let monthly = folder.join(format!("roster.{month}.csv"));
-        if monthly.exists() { monthly } else { folder.join("roster.csv") }
-    };
-    let comparison = compare_with_roster(out, month, offline, roster).unwrap();
-    let differences: Vec<String> = comparison.differences.iter().take(10).map(ToString::to_string).collect();
-    assert!(differences.is_empty(), "{month}: {differences:#?}");
-    assert!(comparison.expected.values().sum::<usize>() > 0, "the model expects something");
+    checks::agrees(out, month, offline).unwrap();
+    audit_city(out).unwrap();
 }
 
 fn demo(arguments: &[&str]) {

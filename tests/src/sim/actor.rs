@@ -1,4 +1,5 @@
-//! One party of a simulation: its engine and worker, and a shell that carries commands out at once.
+//! One party of a simulation: its engine and worker, and a shell that carries commands out as the programs' own does:
+//! facts first, in one commit, then everything else.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -14,8 +15,11 @@ use wugan_protocol::{
     hexes::{Digest, sha256},
     message::{FileReply, Message},
     party::Party,
+    reason::Reason,
 };
 use wugan_transport::{home::Stored, rounds::Rounds, shell::Worker};
+
+use super::lie::{Lie, Tells};
 
 /// What reaches a party.
 #[derive(Clone, Debug)]
@@ -23,8 +27,8 @@ pub(super) enum Delivery {
     Tick,
     Up,
     Down,
-    /// The sender cut the connection.
-    Cut,
+    /// The sender cut the connection, and why.
+    Cut(Reason),
     Message(Message),
     File {
         round: Digest,
@@ -44,9 +48,13 @@ pub(super) enum Delivery {
 /// A party, whatever its engine.
 pub(super) trait Act {
     fn take(&mut self, from: Party, delivery: Delivery, now: u64) -> anyhow::Result<Vec<(Party, Delivery)>>;
-    /// Does one of the jobs that wait, at `choice` among them; none if there are none.
+    /// Does one of the jobs that wait, at `choice` among them, or tells the engine what a job said; none if there is
+    /// neither.
     fn work(&mut self, choice: u64, now: u64) -> anyhow::Result<Option<Vec<(Party, Delivery)>>>;
-    fn restart(&mut self) -> anyhow::Result<()>;
+    /// From now on only facts become durable: everything else that the engine wants is held.
+    fn falter(&mut self);
+    /// Carries `done` of the held commands out, dies, and starts again from what was committed.
+    fn restart(&mut self, done: usize) -> anyhow::Result<Vec<(Party, Delivery)>>;
     fn log(&self) -> Vec<Vec<u8>>;
     fn facts(&self) -> Vec<(String, Vec<u8>)>;
     fn answer(&mut self) -> Option<Response>;
@@ -68,6 +76,11 @@ pub(super) struct Actor<E: Engine, W> {
     answers: VecDeque<Response>,
     /// Jobs that a thread has not begun.
     jobs: Vec<E::Job>,
+    /// What jobs said and the engine has not heard.
+    said: VecDeque<E::Local>,
+    /// Commands that wait for the end of a party that is about to die.
+    held: Option<Vec<Command<E::Job>>>,
+    lie: Option<Lie>,
     staff: fn(Request) -> Option<Input<E::Local>>,
     answered: fn(&E::Job) -> Option<Response>,
 }
@@ -94,6 +107,9 @@ impl<E: Engine, W: Worker<E::Job, E::Local>> Actor<E, W> {
             tickets,
             answers,
             jobs: Vec::new(),
+            said: VecDeque::new(),
+            held: None,
+            lie: None,
             staff: |_| None,
             answered: |_| None,
         })
@@ -108,11 +124,16 @@ impl<E: Engine, W: Worker<E::Job, E::Local>> Actor<E, W> {
         Actor { staff, answered, ..self }
     }
 
+    /// A party whose jobs do not say what they should.
+    pub(super) fn lying(self, lie: Option<Lie>) -> Self {
+        Actor { lie, ..self }
+    }
+
     fn input(&mut self, from: Party, delivery: Delivery) -> anyhow::Result<Option<Input<E::Local>>> {
         Ok(match delivery {
             Delivery::Tick => Some(Input::Tick),
             Delivery::Up => Some(Input::Up(from)),
-            Delivery::Down | Delivery::Cut => Some(Input::Down(from)),
+            Delivery::Down | Delivery::Cut(_) => Some(Input::Down(from)),
             Delivery::Message(message) => Some(Input::Message(from, message)),
             Delivery::Reply { round, file, reply } => Some(Input::Sent { to: from, round, file, reply }),
             Delivery::Ask(request) => (self.staff)(request),
@@ -127,7 +148,7 @@ impl<E: Engine, W: Worker<E::Job, E::Local>> Actor<E, W> {
 
     fn execute(&mut self, command: Command<E::Job>, out: &mut Vec<(Party, Delivery)>) -> anyhow::Result<()> {
         match command {
-            Command::Commit(facts) => facts.into_iter().for_each(|fact| self.commit(fact)),
+            Command::Commit(facts) => self.commit(facts),
             Command::Send(to, message) => {
                 out.extend(to.into_iter().map(|to| (to, Delivery::Message(message.clone()))));
             }
@@ -152,7 +173,7 @@ impl<E: Engine, W: Worker<E::Job, E::Local>> Actor<E, W> {
                 out.extend(offer.map(|offer| offer.reply(FileReply::Refused(reason.code()))));
             }
             Command::Discard { round, file } => self.rounds.discard(round, file)?,
-            Command::Disconnect(party, _) => out.push((party, Delivery::Cut)),
+            Command::Disconnect(party, reason) => out.push((party, Delivery::Cut(reason))),
             Command::Local(job) => {
                 let answer = (self.answered)(&job);
                 // Answers to the staff take no time.
@@ -168,48 +189,81 @@ impl<E: Engine, W: Worker<E::Job, E::Local>> Actor<E, W> {
     }
 
     fn handle(&mut self, input: Input<E::Local>, now: u64) -> anyhow::Result<Vec<(Party, Delivery)>> {
-        let mut out = Vec::new();
+        let mut others = Vec::new();
         for command in self.engine.handle(input, now) {
-            self.execute(command, &mut out)?;
+            match command {
+                Command::Commit(facts) => self.commit(facts),
+                other => others.push(other),
+            }
         }
+        match &mut self.held {
+            Some(held) => {
+                held.extend(others);
+                Ok(Vec::new())
+            }
+            None => self.execute_all(others),
+        }
+    }
+
+    fn execute_all(&mut self, commands: Vec<Command<E::Job>>) -> anyhow::Result<Vec<(Party, Delivery)>> {
+        let mut out = Vec::new();
+        commands.into_iter().try_for_each(|command| self.execute(command, &mut out))?;
         Ok(out)
     }
 
-    fn commit(&mut self, fact: Fact) {
-        match fact {
-            Fact::Log(_, line) => self.stored.log.push(line),
-            Fact::Own(_, line) => self.stored.own.push(line),
-            Fact::Set(name, value) => drop(self.stored.facts.insert(name, value)),
-            Fact::Unset(name) => drop(self.stored.facts.remove(&name)),
+    fn commit(&mut self, facts: Vec<Fact>) {
+        for fact in facts {
+            match fact {
+                Fact::Log(_, line) => self.stored.log.push(line),
+                Fact::Own(_, line) => self.stored.own.push(line),
+                Fact::Set(name, value) => drop(self.stored.facts.insert(name, value)),
+                Fact::Unset(name) => drop(self.stored.facts.remove(&name)),
+            }
         }
     }
 }
 
-impl<E: Engine, W: Worker<E::Job, E::Local>> Act for Actor<E, W> {
+impl<E: Engine, W: Worker<E::Job, E::Local>> Act for Actor<E, W>
+where
+    E::Local: Tells,
+{
     fn take(&mut self, from: Party, delivery: Delivery, now: u64) -> anyhow::Result<Vec<(Party, Delivery)>> {
         let input = self.input(from, delivery)?;
         input.map_or(Ok(Vec::new()), |input| self.handle(input, now))
     }
 
     fn work(&mut self, choice: u64, now: u64) -> anyhow::Result<Option<Vec<(Party, Delivery)>>> {
+        let hears = self.jobs.is_empty() || choice.is_multiple_of(2);
+        let local = if hears { self.said.pop_front() } else { None };
+        if let Some(local) = local {
+            return self.handle(Input::Local(local), now).map(Some);
+        }
         if self.jobs.is_empty() {
             return Ok(None);
         }
-        let job = self.jobs.remove(choice as usize % self.jobs.len());
-        let mut said = Vec::new();
-        self.worker.run(job, &mut |local| said.push(local));
-        let mut out = Vec::new();
-        for local in said {
-            out.extend(self.handle(Input::Local(local), now)?);
+        let job = self.jobs.remove((choice / 2) as usize % self.jobs.len());
+        let known = self.said.len();
+        self.worker.run(job, &mut |local| self.said.push_back(local));
+        if let Some(lie) = &self.lie {
+            self.said.range_mut(known..).try_for_each(|said| lie.bend(said, &self.rounds))?;
         }
-        Ok(Some(out))
+        Ok(Some(Vec::new()))
     }
 
-    fn restart(&mut self) -> anyhow::Result<()> {
+    fn falter(&mut self) {
+        self.held.get_or_insert_default();
+    }
+
+    fn restart(&mut self, done: usize) -> anyhow::Result<Vec<(Party, Delivery)>> {
+        let mut held = self.held.take().unwrap_or_default();
+        held.truncate(done);
+        let out = self.execute_all(held)?;
         self.offers.clear();
         self.jobs.clear();
+        self.said.clear();
+        self.answers.clear();
         (self.engine, self.worker) = (self.make)(self.stored.clone())?;
-        Ok(())
+        Ok(out)
     }
 
     fn log(&self) -> Vec<Vec<u8>> {

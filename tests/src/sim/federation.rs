@@ -29,13 +29,17 @@ use wugan_transport::{
     shell::Worker,
 };
 
-use super::actor::{Act, Actor};
+use super::{
+    actor::{Act, Actor},
+    lie::{Liar, Lie, Talker},
+};
 
 /// What a federation is made of.
 pub(super) struct Parts {
     layout: Layout,
     policy: Arc<Policy>,
     federation: Federation,
+    liars: Vec<Liar>,
 }
 
 /// What the staff does next.
@@ -46,11 +50,19 @@ pub(super) enum Staff {
 }
 
 impl Parts {
-    pub(super) fn set_up(dir: &Path, rosters: &[String]) -> anyhow::Result<Parts> {
+    pub(super) fn set_up(dir: &Path, rosters: &[String], liars: Vec<Liar>) -> anyhow::Result<Parts> {
         let layout = Layout::new(dir);
         let policy = Arc::new(Policy::read(&fs::read(layout.catalogue())?)?);
         let ready = setup::federation(&layout, &policy, rosters)?;
-        Ok(Parts { layout, policy, federation: ready.federation })
+        Ok(Parts { layout, policy, federation: ready.federation, liars })
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        self.layout.root()
+    }
+
+    pub(super) fn name(&self, party: Party) -> String {
+        self.federation.party_name(party)
     }
 
     pub(super) fn coordinator(&self) -> Party {
@@ -96,18 +108,29 @@ impl Parts {
         links
     }
 
-    pub(super) fn staff(&self, status: &Status, offline: &[String]) -> Staff {
+    /// `idle`: at how many looks nothing had happened.
+    pub(super) fn staff(&self, status: &Status, offline: &[String], idle: u32) -> Staff {
         let Some(round) = &status.round else { return Staff::Wait };
+        let patient = self.liars.is_empty() || idle > IDLE_MAX;
         match status.phase {
             Phase::Closed if staff::delivered(round, offline) => Staff::Ended,
-            Phase::Pools if staff::pools_are_in(round, offline) => Staff::Close,
-            Phase::Rows if staff::rows_are_in(round, offline) => Staff::Close,
+            Phase::Pools if staff::pools_are_in(round, offline) && patient => Staff::Close,
+            Phase::Rows if staff::rows_are_in(round, offline) && patient => Staff::Close,
+            Phase::Deciding if !self.liars.is_empty() && patient => Staff::Close,
             _ => Staff::Wait,
         }
     }
 
     /// A party in its first state.
     pub(super) fn actor(&self, party: Party) -> anyhow::Result<Box<dyn Act>> {
+        let liar = self.liars.iter().find(|liar| self.federation.party(&liar.id, liar.role) == Some(party));
+        let lie = liar.map(|liar| liar.lie.clone());
+        let Some(Lie::Messages(messages)) = lie else { return self.honest_or_bent(party, lie) };
+        let (honest, coordinator) = (self.honest_or_bent(party, None)?, self.coordinator());
+        Ok(Box::new(Talker { honest, coordinator, messages: messages.into() }))
+    }
+
+    fn honest_or_bent(&self, party: Party, lie: Option<Lie>) -> anyhow::Result<Box<dyn Act>> {
         let id = self.policy.member_id(party.member).to_owned();
         let (state, keys) = (self.layout.state(&id, party.role), self.layout.keys(&id, party.role));
         let name = self.federation.party_name(party);
@@ -128,7 +151,7 @@ impl Parts {
                     let places = Places { department: &department, state: &state, bad_percent_max: 10 };
                     Ok((engine, NodeWorker::new(policy.clone(), party.member, places, &mut keys)))
                 };
-                Box::new(Actor::new(name, stored, rounds, Box::new(make))?)
+                Box::new(Actor::new(name, stored, rounds, Box::new(make))?.lying(lie))
             }
             Role::Matcher => {
                 let make = move |stored: Stored| {
@@ -136,7 +159,7 @@ impl Parts {
                     let engine = MatcherEngine::restore(federation.clone(), signer, restored, Box::new(fresh))?;
                     Ok((engine, server::Worker::new(files.clone())))
                 };
-                Box::new(Actor::new(name, Stored::default(), rounds, Box::new(make))?)
+                Box::new(Actor::new(name, Stored::default(), rounds, Box::new(make))?.lying(lie))
             }
             Role::Aggregator => {
                 let make = move |stored: Stored| {
@@ -144,7 +167,7 @@ impl Parts {
                     let engine = AggregatorEngine::restore(federation.clone(), signer, restored, Box::new(fresh))?;
                     Ok((engine, server::Worker::new(files.clone())))
                 };
-                Box::new(Actor::new(name, Stored::default(), rounds, Box::new(make))?)
+                Box::new(Actor::new(name, Stored::default(), rounds, Box::new(make))?.lying(lie))
             }
             Role::Coordinator | Role::Authority => {
                 let setup = self.announcements()?;
@@ -199,3 +222,7 @@ impl Worker<Job, Local> for CoordinatorWorker {
         });
     }
 }
+
+/// With liars about, looks at which nothing has happened before what does not come is closed: by then everybody has sent
+/// again whatever it would.
+const IDLE_MAX: u32 = 80;
