@@ -61,10 +61,6 @@ impl Parts {
         self.layout.root()
     }
 
-    pub(super) fn name(&self, party: Party) -> String {
-        self.federation.party_name(party)
-    }
-
     pub(super) fn coordinator(&self) -> Party {
         self.federation.coordinator()
     }

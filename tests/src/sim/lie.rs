@@ -147,19 +147,10 @@ impl Tells for wugan_node::work::Done {
     }
 }
 
-impl Tells for wugan_matcher::Done {
+impl<K> Tells for wugan_transport::server::Done<K> {
     fn made(&mut self) -> Option<(Digest, &mut [Made])> {
-        match self {
-            Self::Matched { round, result: Ok(made), .. } => Some((*round, made)),
-            _ => None,
-        }
-    }
-}
-
-impl Tells for wugan_aggregator::Done {
-    fn made(&mut self) -> Option<(Digest, &mut [Made])> {
-        match self {
-            Self::Combined { round, result: Ok(made), .. } => Some((*round, std::slice::from_mut(made))),
+        match &mut self.result {
+            Ok(made) if self.task.is_some() => Some((self.round, made)),
             _ => None,
         }
     }
