@@ -10,8 +10,10 @@ use wugan_demo::city::{CATALOGUE, CityPlan, generate};
 use wugan_keys::StorageKey;
 use wugan_node::{
     cache::Cache,
-    rows::{RowMaker, RowMap},
-    snapshot::Snapshot,
+    rowmap::{RowMap, RowOf},
+    rows::RowMaker,
+    snapshot::{Snapshot, roster_row},
+    sorter::Sorter,
     vault::Vault,
 };
 use wugan_protocol::{
@@ -173,7 +175,7 @@ struct Owner {
     policy: Policy,
     number: MemberNumber,
     matters: Vec<MatterRound>,
-    map: RowMap,
+    map: Vec<RowOf>,
     /// Place on the roster and number of the village, by person and place of the matter.
     roster: BTreeMap<(PersonId, u16), (u32, u32)>,
 }
@@ -188,15 +190,20 @@ impl Owner {
         let list: BTreeSet<u16> = policy.channels.iter().map(|channel| channel.number).collect();
         let matters = policy.matter_rounds(number, &list);
         let roster = roster(&policy, number, &folder.path().join("departments/human_resources/roster.2026-06.csv"));
-        let snapshot = Snapshot::new(roster.keys().copied().collect());
         let sources: BTreeMap<MemberNumber, SourceEpoch> =
             (0..policy.matcher_number()).map(|source| (source, SourceEpoch { source, epoch: 1 })).collect();
         let storage = StorageKey::generate();
+        let (sealed, spill) =
+            (Vault::new(folder.path(), "sealed", &storage), Vault::new(folder.path(), "spill", &storage));
+        let snapshot = Snapshot::of(&sealed, ROUND);
+        let mut rows = Sorter::new(&spill, 1 << 20);
+        roster.keys().for_each(|(person, matter)| rows.push(roster_row(*person, *matter)).unwrap());
+        snapshot.save(rows.sorted().unwrap()).unwrap();
         let cache = Cache::new(Vault::new(folder.path(), "cache", &storage));
         sources.values().for_each(|source| cache.add(*source, &keys(*source, &snapshot)).unwrap());
         let maker = RowMaker {
             rounds: &Rounds::new(folder.path().join("rounds")),
-            spill: &Vault::new(folder.path(), "spill", &storage),
+            spill: &spill,
             cache: &cache,
             policy: &policy,
             round: ROUND,
@@ -206,8 +213,10 @@ impl Owner {
             matters: &matters,
             sources: &sources,
         };
-        let map = maker.map(&snapshot).unwrap();
-        maker.make(&map).unwrap();
+        let map = RowMap::of(&sealed, ROUND);
+        let counts = maker.number(&snapshot, &map).unwrap();
+        maker.make(&map, &counts).unwrap();
+        let map = map.rows().unwrap().map(Result::unwrap).collect();
         Owner { folder, policy, number, matters, map, roster }
     }
 
@@ -218,7 +227,7 @@ impl Owner {
     /// The records of a class in the order of their handles.
     fn records(&self, class: Class) -> Vec<Record> {
         let of_row: BTreeMap<u32, (PersonId, u16)> =
-            self.map.rows().iter().map(|row| (row.row, (row.person, row.matter))).collect();
+            self.map.iter().map(|row| (row.row, (row.person, row.matter))).collect();
         let mut bytes = Vec::new();
         let mut file = self.read(FileKey::Rows { owner: self.number, class });
         std::io::Read::read_to_end(&mut file, &mut bytes).unwrap();
@@ -245,7 +254,7 @@ impl Owner {
     /// The rows of each matter in the order of their numbers.
     fn rows(&self) -> BTreeMap<u16, Vec<Row>> {
         let order = self.order();
-        let mut rows: Vec<_> = self.map.rows().to_vec();
+        let mut rows = self.map.clone();
         rows.sort_by_key(|row| row.row);
         let mut of_matters: BTreeMap<u16, Vec<Row>> = BTreeMap::new();
         for row in rows {
@@ -264,14 +273,14 @@ impl Owner {
 }
 
 /// Matching keys that nobody computed: only their order matters, which is that of random numbers.
-fn keys(source: SourceEpoch, snapshot: &Snapshot) -> Vec<(PersonId, MatchingKey)> {
+fn keys(source: SourceEpoch, snapshot: &Snapshot<'_>) -> Vec<(PersonId, MatchingKey)> {
     let mut chance = Chance::new(u64::from(source.source));
     let mut key = || {
         let mut bytes = [0; 32];
         bytes.as_chunks_mut().0.iter_mut().for_each(|word| *word = chance.below(u64::MAX).to_le_bytes());
         MatchingKey::from_bytes(bytes)
     };
-    snapshot.people().into_iter().map(|person| (person, key())).collect()
+    snapshot.people().unwrap().map(|person| (person.unwrap(), key())).collect()
 }
 
 /// Place on the roster and number of the village of each person and matter of an owner.
