@@ -77,7 +77,7 @@ fn a_server_that_lies_leaves_one_owner_undecided_and_whoever_speaks_out_of_turn_
     assert_eq!((member("water"), member("transport")), (18, 5));
     let element = [0xff; 32];
     let messages = vec![
-        Message::Online { nodes: vec![1, 2, 3] },
+        Message::Online { time: 0, nodes: vec![1, 2, 3] },
         Message::Entries { first: 0, lines: vec![b"{}".to_vec()] },
         Message::Submit { line: b"{}".to_vec() },
         Message::Submit { line: Vec::new() },
@@ -90,7 +90,7 @@ fn a_server_that_lies_leaves_one_owner_undecided_and_whoever_speaks_out_of_turn_
         liar("cyberspace_administration", Role::Matcher, Lie::Bytes(water, one_handle_more)),
         liar("data_resources", Role::Aggregator, Lie::Bytes(transport, every_bit)),
         node("education", Lie::Messages(messages)),
-        node("data_resources", Lie::Messages(vec![Message::Online { nodes: Vec::new() }])),
+        node("data_resources", Lie::Messages(vec![Message::Online { time: 0, nodes: Vec::new() }])),
     ];
     let (audited, sim) = city.run(liars);
     assert_eq!(refusals(&audited, "data_resources/aggregator", "bitmap-18-"), ["count_differs", "count_differs"]);
