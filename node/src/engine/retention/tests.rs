@@ -180,11 +180,11 @@ impl Rig {
     }
 
     fn last_refusal(&self) -> Option<Reason> {
-        let refusals = self.world.statements().into_iter().filter_map(|statement| match statement {
+        let mut refusals = self.world.statements().into_iter().filter_map(|statement| match statement {
             Statement::Refusal { reason, .. } => Some(reason),
             _ => None,
         });
-        refusals.last()
+        refusals.next_back()
     }
 }
 
