@@ -1,8 +1,9 @@
 //! `wugan-aggregator`: the program of the aggregator.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
+use wugan_transport::check;
 
 /// The aggregator: turns matches into signal bits of rows without seeing tags.
 #[derive(Parser)]
@@ -18,9 +19,31 @@ enum Cli {
         #[arg(long)]
         json: bool,
     },
+    /// Try a configuration; changes nothing.
+    #[command(after_help = "Example:\n  wugan-aggregator check --config /etc/wugan/aggregator.toml")]
+    Check {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Print one JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn main() -> ExitCode {
-    let Cli::Run { config, json } = Cli::parse();
-    wugan_transport::shell::program(json, || wugan_aggregator::service::run(&config))
+    let cli = Cli::parse();
+    wugan_transport::program("wugan-aggregator", || match cli {
+        Cli::Run { config, json } => {
+            wugan_transport::logging(json);
+            wugan_aggregator::service::run(&config)?;
+            Ok(true)
+        }
+        Cli::Check { config, json } => Ok(check::print(
+            &wugan_aggregator::service::check(&config)?,
+            json,
+            wugan_transport::language(),
+            &mut io::stdout(),
+        )?),
+    })
 }

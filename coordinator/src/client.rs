@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use wugan_protocol::texts;
+
 use crate::admin::{Request, Response};
 
 /// Asks a running coordinator.
@@ -16,20 +18,19 @@ pub struct Client {
     socket: PathBuf,
 }
 
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// Nobody listens.
-    #[error("no coordinator answers at {socket}: {error}; is it running, and may this user open its socket?")]
-    Connect {
-        /// The socket.
-        socket: String,
-        /// What failed.
-        error: io::Error,
-    },
-    /// The answer is no answer.
-    #[error("the coordinator's answer cannot be read; are program and service of the same version?")]
-    Answer,
+texts! {
+    /// Why there is no answer.
+    #[derive(Debug, thiserror::Error)]
+    pub enum ClientError {
+        /// Nobody listens.
+        Connect { socket: PathBuf, error: io::Error }
+            "no coordinator answers at {socket}: {error}; is it running, and may this user open its socket?"
+            "{socket} 上没有协调方应答：{error}；请确认它正在运行，且当前用户有权使用该套接字";
+        /// The answer is no answer.
+        Answer
+            "the coordinator's answer cannot be read; are program and service of the same version?"
+            "协调方的应答无法识别；请确认命令与服务的版本一致";
+    }
 }
 
 impl Client {
@@ -43,7 +44,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`]; a refusal is an answer.
     pub fn ask(&self, request: &Request) -> Result<Response, ClientError> {
-        let failed = |error| ClientError::Connect { socket: self.socket.display().to_string(), error };
+        let failed = |error| ClientError::Connect { socket: self.socket.clone(), error };
         let mut line = serde_json::to_vec(request).map_err(|_| ClientError::Answer)?;
         line.push(b'\n');
         let answer = self.exchange(&line).map_err(failed)?;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use wugan_protocol::{
-    engine::{Command, Engine, Input, Offer, Severity},
+    engine::{Command, Engine, Input, Offer, Severity, Stop},
     envelope::{Signer, Unverified},
     file::FileKey,
     ledger::{Logged, RoundTimes},
@@ -201,15 +201,12 @@ impl CoordinatorEngine {
         let held = self.log.ledger().entries();
         let who = self.log.federation().party_name(party);
         if entries > held {
-            let text = format!(
-                "{who} has seen {entries} entries of the log, this coordinator has {held}: its log was set back; stop, \
-                 and put the latest copy of the state folder back"
-            );
+            let stop = Stop::LogSetBack { who, entries, held };
+            let text = stop.to_string();
             self.ahead.insert(party.member);
             // One member alone may err or lie; several will not by chance.
             let believed = self.ahead.len() * MEMBERS_AHEAD_SHARE > self.log.federation().manifest().members.len();
-            let next =
-                if believed { Command::Stop(text.clone()) } else { Command::Disconnect(party, Reason::OutOfSequence) };
+            let next = if believed { Command::Stop(stop) } else { Command::Disconnect(party, Reason::OutOfSequence) };
             return vec![Command::Tell(Severity::Warn, text), next];
         }
         self.ahead.remove(&party.member);

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod check;
 pub mod client;
 pub mod config;
 pub mod decide;
@@ -25,7 +26,7 @@ pub mod status;
 mod testing;
 #[cfg(test)]
 mod tests;
-pub mod text;
+mod text;
 pub mod watch;
 
 pub use engine::{CoordinatorEngine, Job, Local, Ticket};

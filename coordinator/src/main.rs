@@ -1,14 +1,18 @@
 //! `wugan-coordinator`: the program of the bureau that runs the rounds.
 
-use std::{env, io::Write, path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 use wugan_coordinator::{
     admin::{Request, Response},
     client::Client,
-    text::Language,
 };
-use wugan_protocol::month::Month;
+use wugan_protocol::{month::Month, text::Failure};
+use wugan_transport::{language, tell};
 
 /// The coordinator: opens monthly rounds, relays enrolment, decides by policy, keeps the log.
 #[derive(Parser)]
@@ -21,6 +25,16 @@ enum Cli {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
         /// Log as JSON objects, one a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Try a configuration; changes nothing.
+    #[command(after_help = "Example:\n  wugan-coordinator check --config /etc/wugan/coordinator.toml")]
+    Check {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Print one JSON object a line.
         #[arg(long)]
         json: bool,
     },
@@ -73,44 +87,36 @@ enum Round {
 }
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse() {
+    let cli = Cli::parse();
+    wugan_transport::program(NAME, || match cli {
         Cli::Run { config, json } => {
             wugan_transport::logging(json);
-            let hardened = wugan_transport::harden_process().map_err(anyhow::Error::from);
-            hardened.and_then(|()| Ok(wugan_coordinator::service::run(&config)?)).map(|()| true)
+            wugan_coordinator::service::run(&config)?;
+            Ok(true)
+        }
+        Cli::Check { config, json } => {
+            let findings = wugan_coordinator::check::check(&config)?;
+            Ok(wugan_transport::check::print(&findings, json, language(), &mut io::stdout())?)
         }
         Cli::Round { command: Round::Status { watch: true }, socket, json: false } => {
-            wugan_coordinator::watch::watch(&Client::new(socket), language()).map(|()| true)
+            wugan_coordinator::watch::watch(&Client::new(socket), language())?;
+            Ok(true)
         }
         Cli::Round { command, socket, json } => ask(&Client::new(socket), &command.request(), json),
-    };
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            complain(&error);
-            ExitCode::FAILURE
-        }
-    }
+    })
 }
 
 /// Asks, and shows the answer; whether it was done.
-fn ask(client: &Client, request: &Request, json: bool) -> anyhow::Result<bool> {
+fn ask(client: &Client, request: &Request, json: bool) -> Result<bool, Failure> {
     let answer = client.ask(request)?;
     let text = if json { answer.line() } else { answer.text(language()) };
     let refused = matches!(answer, Response::Refused { .. });
     if refused && !json {
-        complain(&text);
+        tell(format_args!("{NAME}: {text}"));
     } else {
-        writeln!(std::io::stdout(), "{text}")?;
+        writeln!(io::stdout(), "{text}")?;
     }
     Ok(!refused)
-}
-
-fn language() -> Language {
-    let set =
-        ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(|name| env::var(name).ok().filter(|v| !v.is_empty()));
-    Language::from_env(set.as_deref())
 }
 
 impl Round {
@@ -126,7 +132,4 @@ impl Round {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "messages to people go to standard error")]
-fn complain(text: &dyn std::fmt::Display) {
-    eprintln!("wugan-coordinator: {text:#}");
-}
+const NAME: &str = "wugan-coordinator";

@@ -30,8 +30,9 @@ pub fn run(config: &Path) -> Result<(), ServiceError> {
     let log_path = home.state.join("entries.jsonl");
     let log = log_file::open(&log_path, &stored.log).map_err(opening(&log_path))?;
     let admin = base.join(&config.coordinator.admin);
-    let listener = socket::open(&admin).map_err(opening(&admin))?;
-    let listen = Some(listen_socket(&config.server.listen).map_err(opening(Path::new(&config.server.listen)))?);
+    let failed = |error| ServiceError::Admin { socket: admin.clone(), error };
+    let listener = socket::open(&admin).map_err(failed)?;
+    let listen = Some(listen_socket(&config.server.listen)?);
     let federation = home.federation.clone();
     let signer = home.keys.identity.clone();
     let engine = CoordinatorEngine::restore(federation, signer, &stored.log, &stored.facts, setup, Box::new(fresh))?;
@@ -60,7 +61,8 @@ impl Worker<Job, Local> for CoordinatorWorker {
     }
 }
 
-fn read_announcements(folder: &Path) -> io::Result<Vec<Vec<u8>>> {
+/// The nodes' first key announcements, collected at set-up.
+pub(crate) fn read_announcements(folder: &Path) -> io::Result<Vec<Vec<u8>>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder)? {
         paths.push(entry?.path());
@@ -70,6 +72,6 @@ fn read_announcements(folder: &Path) -> io::Result<Vec<Vec<u8>>> {
     paths.iter().map(fs::read).collect()
 }
 
-fn opening(path: &Path) -> impl FnOnce(io::Error) -> ServiceError + '_ {
-    move |error| ServiceError::open(path.display().to_string(), error)
+pub(crate) fn opening(path: &Path) -> impl FnOnce(io::Error) -> ServiceError + '_ {
+    move |error| ServiceError::open(path, error)
 }

@@ -61,7 +61,7 @@ impl Desk {
 /// Another coordinator that answers there, or the file system.
 pub(crate) fn open(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
     if at_any_length(path, |path| std::os::unix::net::UnixStream::connect(path)).is_ok() {
-        return Err(io::Error::new(io::ErrorKind::AddrInUse, "another coordinator answers on this socket"));
+        return Err(io::ErrorKind::AddrInUse.into());
     }
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -15,6 +15,7 @@ use wugan_protocol::{
     policy::Policy,
     reason::Reason,
     statement::{DecisionCount, Receipt},
+    texts,
 };
 
 pub use waits::{Awaited, Wait, Why};
@@ -38,24 +39,26 @@ pub struct Status {
     pub round: Option<RoundStatus>,
 }
 
-/// Where a round stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    /// There was none yet.
-    Idle,
-    /// Pools go to the matcher.
-    Pools,
-    /// The matcher has to sign the list.
-    List,
-    /// Records and rows go to matcher and aggregator.
-    Rows,
-    /// Matching, aggregation, decisions.
-    Deciding,
-    /// It has ended and counts.
-    Closed,
-    /// It is void.
-    Abandoned,
+texts! {
+    /// Where a round stands.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Phase {
+        /// There was none yet.
+        Idle "no round yet" "尚无轮次";
+        /// Pools go to the matcher.
+        Pools "collecting pools" "收集数据池";
+        /// The matcher has to sign the list.
+        List "waiting for the list" "等待名单";
+        /// Records and rows go to matcher and aggregator.
+        Rows "collecting records and rows" "收集名册数据";
+        /// Matching, aggregation, decisions.
+        Deciding "deciding" "认定中";
+        /// It has ended and counts.
+        Closed "closed" "已结束";
+        /// It is void.
+        Abandoned "abandoned" "已作废";
+    }
 }
 
 /// One round.

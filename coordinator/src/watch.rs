@@ -6,25 +6,26 @@ use std::{
     time::Duration,
 };
 
-use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
+use wugan_protocol::text::{Failure, Language};
 
 use crate::{
     admin::{Request, Response},
-    client::Client,
+    client::{Client, ClientError},
     status::{Phase, Status},
-    text::Language,
 };
 
 /// Follows the open round.
 ///
 /// # Errors
 /// A coordinator that does not answer.
-pub fn watch(client: &Client, language: Language) -> anyhow::Result<()> {
+pub fn watch(client: &Client, language: Language) -> Result<(), Failure> {
     let bar = io::stderr().is_terminal().then(progress_bar);
     let mut shown = Vec::new();
     loop {
-        let Response::Status { status } = client.ask(&Request::Status {})? else { bail!("unexpected answer") };
+        let Response::Status { status } = client.ask(&Request::Status {})? else {
+            return Err(ClientError::Answer.into());
+        };
         let lines: Vec<String> = status.text(language).lines().map(str::to_owned).collect();
         match &bar {
             Some(bar) => draw(bar, &status, lines.last()),

@@ -149,62 +149,53 @@ pub struct OwnerDraft {
     pub rows: BTreeMap<String, u64>,
 }
 
-/// Why no manifest is signed.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum SignError {
-    /// Versions follow each other.
-    #[error("the draft has version {draft} where {expected} follows; `previous` names the file of the version before")]
-    Version {
-        /// In the draft.
-        draft: u32,
-        /// After the previous manifest; 1 without one.
-        expected: u32,
-    },
-    /// The version before is not this authority's.
-    #[error("the previous manifest is not a document of this authority: {0}")]
-    Previous(EnvelopeError),
-    /// A role without key.
-    #[error("no identity card for {0}, to which the policy gives a role")]
-    NoCard(String),
-    /// Two keys for one role.
-    #[error("two identity cards for {0}: keep the one whose fingerprint its operator confirms")]
-    TwoCards(String),
-    /// A card that no role needs.
-    #[error(
-        "an identity card for {0}, which the policy does not name: remove the card, or correct its member and role"
-    )]
-    StrayCard(String),
-    /// A card that is not one.
-    #[error(transparent)]
-    Card(#[from] CardError),
-    /// An owner that declares nothing.
-    #[error("the draft has no limits for the roster owner {0}")]
-    NoLimits(String),
-    /// Limits for somebody else.
-    #[error("the draft has limits for {0}, which owns no rosters in the policy")]
-    NoOwner(String),
-    /// A matter without a limit.
-    #[error("the draft has no rows for {owner}'s matter {matter}")]
-    NoRows {
-        /// The owner's id.
-        owner: String,
-        /// The matter's id.
-        matter: String,
-    },
-    /// Rows for another matter.
-    #[error("the draft has rows for {matter}, which is not a matter of {owner}")]
-    NoMatter {
-        /// The owner's id.
-        owner: String,
-        /// The id in the draft.
-        matter: String,
-    },
-    /// It cannot be written canonically.
-    #[error(transparent)]
-    Envelope(#[from] EnvelopeError),
-    /// Members would refuse it.
-    #[error(transparent)]
-    Federation(#[from] FederationError),
+wugan_protocol::texts! {
+    /// Why no manifest is signed.
+    #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+    pub enum SignError {
+        /// Versions follow each other.
+        Version { draft: u32, expected: u32 }
+            "the draft has version {draft} where {expected} follows; `previous` names the file of the version before"
+            "草案的版本为 {draft}，应为 {expected}；`previous` 填写上一版本的文件";
+        /// The version before is not this authority's.
+        Previous(error: EnvelopeError)
+            "the previous manifest is not a document of this authority: {error}"
+            "上一版清单不是本授权方的文档：{error}";
+        /// A role without key.
+        NoCard(party: String)
+            "no identity card for {party}, to which the policy gives a role"
+            "缺少 {party} 的身份卡，而策略中有其角色";
+        /// Two keys for one role.
+        TwoCards(party: String)
+            "two identity cards for {party}: keep the one whose fingerprint its operator confirms"
+            "{party} 有两张身份卡：请保留经其操作人员核对指纹的一张";
+        /// A card that no role needs.
+        StrayCard(party: String)
+            "an identity card for {party}, which the policy does not name: remove the card, or correct its member and role"
+            "{party} 的身份卡在策略中没有对应角色：请移走该卡，或改正其成员与角色";
+        /// A card that is not one.
+        Card(#[from] error: CardError) "{error}" "{error}";
+        /// An owner that declares nothing.
+        NoLimits(owner: String)
+            "the draft has no limits for the roster owner {owner}"
+            "草案中缺少待遇部门 {owner} 的限额";
+        /// Limits for somebody else.
+        NoOwner(id: String)
+            "the draft has limits for {id}, which owns no rosters in the policy"
+            "草案中有 {id} 的限额，而策略中该部门没有名册";
+        /// A matter without a limit.
+        NoRows { owner: String, matter: String }
+            "the draft has no rows for {owner}'s matter {matter}"
+            "草案中缺少 {owner} 的事项 {matter} 的行数";
+        /// Rows for another matter.
+        NoMatter { owner: String, matter: String }
+            "the draft has rows for {matter}, which is not a matter of {owner}"
+            "草案中有 {matter} 的行数，而它不是 {owner} 的事项";
+        /// It cannot be written canonically.
+        Envelope(#[from] error: EnvelopeError) "{error}" "{error}";
+        /// Members would refuse it.
+        Federation(#[from] error: FederationError) "{error}" "{error}";
+    }
 }
 
 /// The authority's id in the documents that it signs.

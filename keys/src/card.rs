@@ -7,6 +7,7 @@ use wugan_protocol::{
     envelope::{EnvelopeError, Signer, canonical},
     hexes::{Digest, Hex, sha256},
     party::Role,
+    texts,
 };
 
 use crate::identity::{Identity, IdentityError, check_member_id};
@@ -30,7 +31,7 @@ impl Card {
     /// The card of an identity.
     ///
     /// # Errors
-    /// [`CardError::Address`]: a server needs an address, a node has none.
+    /// [`CardError`]: a server needs an address, a node has none.
     pub fn of(identity: &Identity, address: &str) -> Result<Card, CardError> {
         let key = Hex(identity.public_key());
         let card = Card { member: identity.member().to_owned(), role: identity.role(), key, address: address.into() };
@@ -83,7 +84,12 @@ impl Card {
         if self.role == Role::Authority {
             return Err(CardError::Authority);
         }
-        check_address(self.role, &self.address).map_err(|why| CardError::Address { party: self.party_name(), why })
+        match self.role {
+            Role::Node if !self.address.is_empty() => Err(CardError::NodeAddress { party: self.party_name() }),
+            Role::Node => Ok(()),
+            _ if is_address(&self.address) => Ok(()),
+            _ => Err(CardError::ServerAddress { party: self.party_name() }),
+        }
     }
 }
 
@@ -109,37 +115,28 @@ impl std::fmt::Display for Fingerprint {
     }
 }
 
-/// Why a card is refused.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum CardError {
-    /// Not the JSON of a card.
-    #[error(
-        "not an identity card (line {line}, column {column}): it has exactly `member`, `role`, `key` and, for servers, \
-         `address`"
-    )]
-    Malformed {
-        /// Line, from 1.
-        line: usize,
-        /// Column, from 1.
-        column: usize,
-    },
-    /// The member's id.
-    #[error(transparent)]
-    Member(#[from] IdentityError),
-    /// The authority has no card.
-    #[error("the authority has no identity card: its key is authority.pub")]
-    Authority,
-    /// The address.
-    #[error("{party}: {why}")]
-    Address {
-        /// Which.
-        party: String,
-        /// What is wrong.
-        why: &'static str,
-    },
-    /// Not canonical.
-    #[error(transparent)]
-    Envelope(#[from] EnvelopeError),
+texts! {
+    /// Why a card is refused.
+    #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+    pub enum CardError {
+        /// Not the JSON of a card.
+        Malformed { line: usize, column: usize }
+            "not an identity card (line {line}, column {column}): it has exactly `member`, `role`, `key` and, for \
+             servers, `address`"
+            "不是身份卡（第 {line} 行第 {column} 列）：身份卡只有 `member`、`role`、`key`，服务器另有 `address`";
+        /// The member's id.
+        Member(#[from] error: IdentityError) "{error}" "{error}";
+        /// The authority has no card.
+        Authority "the authority has no identity card: its key is authority.pub" "授权方没有身份卡：其公钥为 authority.pub";
+        /// A node with an address.
+        NodeAddress { party: String }
+            "{party}: nodes do not listen, so they have no address"
+            "{party}：节点不接受连接，不应有地址";
+        /// A server without one.
+        ServerAddress { party: String } "{party}: servers need an address host:port" "{party}：服务器须有地址 host:port";
+        /// Not canonical.
+        Envelope(#[from] error: EnvelopeError) "{error}" "{error}";
+    }
 }
 
 /// What the names of cards end with.
@@ -154,16 +151,13 @@ const AUTHORITY_PREFIX: &[u8] = b"wugan/1/authority\n";
 /// A DNS name has at most 253 characters, a port 5.
 const ADDRESS_BYTES_MAX: usize = 253 + 1 + 5;
 
-fn check_address(role: Role, address: &str) -> Result<(), &'static str> {
-    if role == Role::Node {
-        return address.is_empty().then_some(()).ok_or("nodes do not listen, so they have no address");
-    }
+fn is_address(address: &str) -> bool {
     let good = address.rsplit_once(':').is_some_and(|(host, port)| {
         let bracketed = host.starts_with('[') && host.ends_with(']');
         let graphic = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic());
         graphic && (bracketed || !host.contains(':')) && port.parse::<u16>().is_ok_and(|port| port > 0)
     });
-    (good && address.len() <= ADDRESS_BYTES_MAX).then_some(()).ok_or("servers need an address host:port")
+    good && address.len() <= ADDRESS_BYTES_MAX
 }
 
 #[cfg(test)]
@@ -212,12 +206,12 @@ mod tests {
     #[test]
     fn addresses_are_for_servers_only() {
         assert!(card(Role::Node, "").is_ok());
-        assert!(matches!(card(Role::Node, "host:1"), Err(CardError::Address { .. })));
+        assert!(matches!(card(Role::Node, "host:1"), Err(CardError::NodeAddress { .. })));
         for good in ["host:1", "10.0.0.1:65535", "[::1]:4433"] {
             assert!(card(Role::Matcher, good).is_ok(), "{good}");
         }
         for bad in ["", "host", ":1", "host:0", "host:65536", "host:port", "a b:1", "::1:4433", "主机:1"] {
-            assert!(matches!(card(Role::Matcher, bad), Err(CardError::Address { .. })), "{bad}");
+            assert!(matches!(card(Role::Matcher, bad), Err(CardError::ServerAddress { .. })), "{bad}");
         }
     }
 

@@ -20,6 +20,8 @@ use wugan_protocol::{
     manifest::{Federation, FederationError},
     party::Role,
     policy::{Policy, PolicyError},
+    text::{TomlProblem, parse_toml},
+    texts,
 };
 
 use crate::{
@@ -31,7 +33,7 @@ use crate::{
     store::{self, Custody, StorageKey, StoreError},
 };
 
-pub use check::{Finding, check};
+pub use check::{Finding, Problem, check};
 pub use summary::{FederationSummary, MemberSummary};
 
 /// `authority new`: makes `authority.key.age` and `authority.pub` (hexadecimal and a line feed); the storage key too,
@@ -192,81 +194,45 @@ pub fn fingerprint(path: &Path) -> Result<(String, Fingerprint), CommandError> {
     Ok((card.party_name(), card.fingerprint()?))
 }
 
-/// Why a command did nothing more.
-#[derive(Debug, thiserror::Error)]
-pub enum CommandError {
-    /// A file.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A new identity.
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-    /// A new card.
-    #[error(transparent)]
-    Card(#[from] CardError),
-    /// A card that was read.
-    #[error("{}: {source}", path.display())]
-    CardFile {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: CardError,
-    },
-    /// The policy.
-    #[error("{}: {source}", path.display())]
-    Policy {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: PolicyError,
-    },
-    /// The federation manifest.
-    #[error("{}: {source}", path.display())]
-    Federation {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: FederationError,
-    },
-    /// The draft.
-    #[error("{}: {message}", path.display())]
-    Draft {
-        /// Which file.
-        path: PathBuf,
-        /// What and where.
-        message: String,
-    },
-    /// Not a public key.
-    #[error("{} is not a public key: 64 lower-case hexadecimal digits and a line feed", path.display())]
-    NotAKey {
-        /// Which file.
-        path: PathBuf,
-    },
-    /// Somebody else's directory.
-    #[error("{} has the identity of {found}, not of {expected}: give the right --dir or --member", dir.display())]
-    OtherMember {
-        /// Which directory.
-        dir: PathBuf,
-        /// Whose it is.
-        found: String,
-        /// Who was named.
-        expected: String,
-    },
-    /// Only the running node knows its place in its own sequence of entries.
-    #[error("{} has announced its first epoch: later ones are made and announced by the running node", dir.display())]
-    Announced {
-        /// Which directory.
-        dir: PathBuf,
-    },
-    /// The system's generator.
-    #[error("the system gives no randomness")]
-    Randomness,
-    /// Draft, cards and policy do not agree.
-    #[error("no manifest was signed: {0}")]
-    Sign(#[from] SignError),
-    /// The key is not announced.
-    #[error("the epoch is not announced: {0}")]
-    Announce(#[from] AnnounceError),
+texts! {
+    /// Why a command did nothing more.
+    #[derive(Debug, thiserror::Error)]
+    pub enum CommandError {
+        /// A file.
+        Store(#[from] error: StoreError) "{error}" "{error}";
+        /// A new identity.
+        Identity(#[from] error: IdentityError) "{error}" "{error}";
+        /// A new card.
+        Card(#[from] error: CardError) "{error}" "{error}";
+        /// A card that was read.
+        CardFile { path: PathBuf, source: CardError } "{path}: {source}" "{path}：{source}";
+        /// The policy.
+        Policy { path: PathBuf, source: PolicyError } "{path}: {source}" "{path}：{source}";
+        /// The federation manifest.
+        Federation { path: PathBuf, source: FederationError } "{path}: {source}" "{path}：{source}";
+        /// The draft.
+        Draft { path: PathBuf, problem: TomlProblem }
+            "{path}: {problem}; `wugan-keys federation sign --help` shows a draft"
+            "{path}：{problem}；草案的写法见 `wugan-keys federation sign --help`";
+        /// Not a public key.
+        NotAKey { path: PathBuf }
+            "{path} is not a public key: 64 lower-case hexadecimal digits and a line feed"
+            "{path} 不是公钥：应为 64 个小写十六进制数字加换行";
+        /// Somebody else's directory.
+        OtherMember { dir: PathBuf, found: String, expected: String }
+            "{dir} has the identity of {found}, not of {expected}: give the right --dir or --member"
+            "{dir} 中是 {found} 的身份，不是 {expected} 的：请改正 --dir 或 --member";
+        /// Only the running node knows its place in its own sequence of entries.
+        Announced { dir: PathBuf }
+            "{dir} has announced its first epoch: later ones are made and announced by the running node"
+            "{dir} 已公布首个密钥周期：以后的由运行中的节点生成并公布";
+        /// The system's generator.
+        Randomness "the system gives no randomness" "系统无法提供随机数";
+        /// Draft, cards and policy do not agree.
+        Sign(#[from] error: SignError) "no manifest was signed: {error}" "未签署清单：{error}";
+        /// The key is not announced.
+        Announce(#[from] error: AnnounceError) "the epoch is not announced: {error}" "密钥周期未公布：{error}";
+    }
 }
 
 const FIRST_EPOCH: u32 = 1;
@@ -301,10 +267,8 @@ fn read_line(path: &Path) -> Result<Vec<u8>, StoreError> {
 }
 
 fn read_draft(path: &Path) -> Result<Draft, CommandError> {
-    let refused = |message: String| CommandError::Draft { path: path.to_owned(), message };
-    let text = String::from_utf8(store::read_public(path, TOML_BYTES_MAX)?);
-    let text = text.map_err(|_| refused("it is not UTF-8".into()))?;
-    toml::from_str(&text).map_err(|error| refused(error.to_string()))
+    let draft = parse_toml(&store::read_public(path, TOML_BYTES_MAX)?);
+    draft.map_err(|problem| CommandError::Draft { path: path.to_owned(), problem })
 }
 
 fn read_cards(dir: &Path) -> Result<Vec<Card>, CommandError> {

@@ -154,18 +154,21 @@ impl std::fmt::Debug for EpochKey {
     }
 }
 
-/// Why a key is not announced.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum AnnounceError {
-    /// Only nodes of members have epochs.
-    #[error("{0} is not the identity of a node of this federation: check --member and the federation manifest")]
-    NoNode(String),
-    /// The manifest names another key.
-    #[error("the federation manifest names another key for {0}: send the authority this directory's identity card")]
-    OtherIdentity(String),
-    /// It cannot be signed.
-    #[error(transparent)]
-    Envelope(#[from] EnvelopeError),
+wugan_protocol::texts! {
+    /// Why a key is not announced.
+    #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+    pub enum AnnounceError {
+        /// Only nodes of members have epochs.
+        NoNode(id: String)
+            "{id} is not the identity of a node of this federation: check --member and the federation manifest"
+            "{id} 不是本联合体节点的身份：请核对 --member 与联合体清单";
+        /// The manifest names another key.
+        OtherIdentity(party: String)
+            "the federation manifest names another key for {party}: send the authority this directory's identity card"
+            "联合体清单所列 {party} 的密钥与此不同：请把本目录的身份卡交给授权方";
+        /// It cannot be signed.
+        Envelope(#[from] error: EnvelopeError) "{error}" "{error}";
+    }
 }
 
 /// OPRF key and nonce key.

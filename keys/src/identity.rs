@@ -110,22 +110,26 @@ impl std::fmt::Debug for Identity {
     }
 }
 
-/// Why there is no identity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum IdentityError {
-    /// The id would not be safe in file names and certificates.
-    #[error("a member id has 1 to {MEMBER_ID_BYTES_MAX} characters of a-z, 0-9, `_` and `-`")]
-    MemberId,
-    /// Not an Ed25519 key.
-    #[error("no usable Ed25519 key")]
-    Key,
-    /// It cannot be certified.
-    #[error("the certificate cannot be made")]
-    Certificate,
+wugan_protocol::texts! {
+    /// Why there is no identity.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+    pub enum IdentityError {
+        /// The id would not be safe in file names and certificates.
+        MemberId
+            "a member id has 1 to {MEMBER_ID_BYTES_MAX} characters of a-z, 0-9, `_` and `-`"
+            "成员 id 须为 1 至 {MEMBER_ID_BYTES_MAX} 个字符，只用 a-z、0-9、`_`、`-`";
+        /// Not an Ed25519 key.
+        Key "no usable Ed25519 key" "没有可用的 Ed25519 密钥";
+        /// It cannot be certified.
+        Certificate "the certificate cannot be made" "无法生成证书";
+    }
 }
 
 /// Refuses ids that would not be safe in file names and certificates.
-pub(crate) fn check_member_id(id: &str) -> Result<(), IdentityError> {
+///
+/// # Errors
+/// [`IdentityError::MemberId`].
+pub fn check_member_id(id: &str) -> Result<(), IdentityError> {
     let safe = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
     let good = (1..=MEMBER_ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(safe);
     good.then_some(()).ok_or(IdentityError::MemberId)

@@ -25,3 +25,8 @@ pub use epoch::EpochKey;
 pub use identity::Identity;
 pub use party_keys::PartyKeys;
 pub use store::{Custody, StorageKey};
+
+/// The language that this process's environment asks for.
+pub fn language() -> wugan_protocol::text::Language {
+    wugan_protocol::text::Language::asked(|name| std::env::var(name).ok())
+}

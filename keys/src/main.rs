@@ -7,23 +7,27 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Context, anyhow};
 use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser};
 use wugan_keys::{
     Authority, Custody,
     card::Fingerprint,
-    commands::{self, FederationSummary},
+    commands::{self, FederationSummary, Finding, Problem},
     harden::harden,
+    language,
 };
-use wugan_protocol::party::Role;
+use wugan_protocol::{
+    party::Role,
+    text::{Failure, Say},
+    texts,
+};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match harden().map_err(|error| anyhow!("cannot forbid core dumps: {error}")).and_then(|()| run(cli.command)) {
+    match harden().map_err(|error| Text::Harden { error }.into()).and_then(|()| run(cli.command)) {
         Ok(code) => code,
         Err(error) => {
-            // The library's errors say their cause themselves. Nothing is left to do when standard error is closed.
-            let _ = writeln!(std::io::stderr(), "wugan-keys: {error}");
+            // Nothing is left to do when standard error is closed.
+            let _ = writeln!(std::io::stderr(), "wugan-keys: {}", error.said(language()));
             ExitCode::FAILURE
         }
     }
@@ -206,7 +210,7 @@ fn role() -> impl TypedValueParser<Value = Role> {
         .try_map(|name| ROLES.into_iter().find(|role| role.name() == name).ok_or("no such role"))
 }
 
-fn run(command: Command) -> anyhow::Result<ExitCode> {
+fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Authority(AuthorityCommand::New { place }) => {
             let key = commands::authority_new(&place.dir, &place.custody())?;
@@ -228,39 +232,43 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn run_federation(command: FederationCommand) -> anyhow::Result<ExitCode> {
+fn run_federation(command: FederationCommand) -> Result<ExitCode, Failure> {
     match command {
         FederationCommand::Sign { authority, policy, draft, cards, out } => {
             let custody = Custody::from_env();
             let federation = commands::federation_sign(&authority, &policy, &draft, &cards, &out, &custody, now()?)?;
-            say(FederationSummary::of(&federation)?.to_string().trim_end())
+            say(FederationSummary::of(&federation)?.said(language()).trim_end())
         }
         FederationCommand::Show { federation: FederationFiles { federation, policy, authority }, json } => {
             let summary = FederationSummary::of(&commands::read_federation(&federation, &policy, &authority)?)?;
-            if json { say(&serde_json::to_string(&summary)?) } else { say(summary.to_string().trim_end()) }
+            if json { say(&to_json(&summary)?) } else { say(summary.said(language()).trim_end()) }
         }
     }
 }
 
-fn run_check(dir: &Path, json: bool) -> anyhow::Result<ExitCode> {
+fn run_check(dir: &Path, json: bool) -> Result<ExitCode, Failure> {
     let findings = commands::check(dir, &Custody::from_env())?;
     let good = findings.iter().all(|finding| finding.problem.is_none());
     if json {
-        say(&serde_json::to_string(&findings)?)?;
+        say(&to_json(&findings)?)?;
     } else {
-        for finding in &findings {
-            say(&format!("{}: {}", finding.file, finding.problem.as_deref().unwrap_or("ok")))?;
+        for Finding { file, problem } in findings {
+            let text = match problem {
+                None => Text::Fine { file },
+                Some(problem) => Text::Wrong { file, problem },
+            };
+            say(&text.said(language()))?;
         }
     }
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn run_fingerprint(files: &[PathBuf], json: bool) -> anyhow::Result<ExitCode> {
+fn run_fingerprint(files: &[PathBuf], json: bool) -> Result<ExitCode, Failure> {
     let prints = files.iter().map(|file| commands::fingerprint(file)).collect::<Result<Vec<_>, _>>()?;
     if json {
         let objects: Vec<_> =
             prints.iter().map(|(of, print)| serde_json::json!({ "of": of, "fingerprint": print })).collect();
-        return say(&serde_json::to_string(&objects)?);
+        return say(&to_json(&objects)?);
     }
     for (of, print) in prints {
         say(&format!("{print}  {of}"))?;
@@ -268,11 +276,27 @@ fn run_fingerprint(files: &[PathBuf], json: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn now() -> anyhow::Result<u64> {
-    Ok(SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?.as_secs())
+fn now() -> Result<u64, Text> {
+    Ok(SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| Text::Clock)?.as_secs())
 }
 
-fn say(line: &str) -> anyhow::Result<ExitCode> {
-    writeln!(std::io::stdout(), "{line}").map_err(|error| anyhow!("cannot write the result: {error}"))?;
+fn to_json(value: &impl serde::Serialize) -> Result<String, Text> {
+    serde_json::to_string(value).map_err(|error| Text::Result { error: error.into() })
+}
+
+fn say(line: &str) -> Result<ExitCode, Failure> {
+    writeln!(std::io::stdout(), "{line}").map_err(|error| Text::Result { error })?;
     Ok(ExitCode::SUCCESS)
+}
+
+texts! {
+    /// What this program says besides its results.
+    #[derive(Debug, thiserror::Error)]
+    enum Text {
+        Harden { error: std::io::Error } "cannot forbid core dumps: {error}" "无法禁止核心转储：{error}";
+        Result { error: std::io::Error } "cannot write the result: {error}" "无法写出结果：{error}";
+        Clock "the clock is before 1970" "系统时钟早于 1970 年";
+        Fine { file: String } "{file}: ok" "{file}：正常";
+        Wrong { file: String, problem: Problem } "{file}: {problem}" "{file}：{problem}";
+    }
 }

@@ -16,6 +16,7 @@ use std::{
 
 use age::secrecy::{ExposeSecret, SecretString};
 use ring::hkdf::{HKDF_SHA256, Salt};
+use wugan_protocol::texts;
 use zeroize::Zeroizing;
 
 pub use custody::Custody;
@@ -130,95 +131,87 @@ impl std::fmt::Debug for StorageKey {
     }
 }
 
-/// Why a file of secrets cannot be read or written: which file, why, and what to do. Never what is in it.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The system refused.
-    #[error("cannot {action} {}: {source}", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A secret is never replaced.
-    #[error("{} exists already and is never replaced; move it away if it is not needed any more", path.display())]
-    Exists {
-        /// Which.
-        path: PathBuf,
-    },
-    /// Others may read it.
-    #[error("{} can be read by others (mode {mode:04o}): run `chmod 600 {}`", path.display(), path.display())]
-    Mode {
-        /// Which.
-        path: PathBuf,
-        /// Its mode.
-        mode: u32,
-    },
-    /// Larger than such a file can be.
-    #[error("{} is larger than {limit} bytes: it is not the expected file", path.display())]
-    TooLarge {
-        /// Which.
-        path: PathBuf,
-        /// The limit, bytes.
-        limit: u64,
-    },
-    /// No storage key.
-    #[error("{} has no storage.key: make one with `wugan-keys identity new`, or give the right directory", dir.display())]
-    NoStorageKey {
-        /// Where.
-        dir: PathBuf,
-    },
-    /// It is not clear which is in use.
-    #[error("{} has storage.key and storage.key.age: remove the one that is not in use", dir.display())]
-    TwoStorageKeys {
-        /// Where.
-        dir: PathBuf,
-    },
-    /// Not an age identity.
-    #[error("{} is not a storage key (a line AGE-SECRET-KEY-1...): restore it from the backup", path.display())]
-    NotAStorageKey {
-        /// Which.
-        path: PathBuf,
-    },
-    /// Encrypted to another key.
-    #[error("{} was encrypted to another storage key: use the storage.key that was made with it", path.display())]
-    OtherStorageKey {
-        /// Which.
-        path: PathBuf,
-    },
-    /// Not whole.
-    #[error("{} is truncated or was changed: restore it from the backup", path.display())]
-    Damaged {
-        /// Which.
-        path: PathBuf,
-    },
-    /// Another secret in its place.
-    #[error("{} does not hold {expected}: it was renamed or confused with another file", path.display())]
-    OtherKind {
-        /// Which.
-        path: PathBuf,
-        /// What it should hold.
-        expected: String,
-    },
-    /// Nobody to ask.
-    #[error("{} needs a passphrase: run this in a terminal, or set WUGAN_PASSPHRASE_FILE to a file of mode 0600 that \
-             has it", path.display())]
-    NoPassphrase {
-        /// Which.
-        path: PathBuf,
-    },
-    /// Does not open the file.
-    #[error("wrong passphrase for {}", path.display())]
-    WrongPassphrase {
-        /// Which.
-        path: PathBuf,
-    },
-    /// Easily guessed, or mistyped.
-    #[error("the new passphrase is refused: {0}")]
-    BadPassphrase(&'static str),
+texts! {
+    /// Why a file of secrets is not read or written.
+    #[derive(Debug, thiserror::Error)]
+    pub enum StoreError {
+        /// The system refused.
+        Io { action: Action, path: PathBuf, source: std::io::Error }
+            "cannot {action} {path}: {source}" "无法{action} {path}：{source}";
+        /// A secret is never replaced.
+        Exists { path: PathBuf }
+            "{path} exists already and is never replaced; move it away if it is not needed any more"
+            "{path} 已存在，程序从不覆盖；如不再需要，请先移走";
+        /// Others may read it.
+        Mode { path: PathBuf, mode: u32 }
+            "{path} can be read by others (mode {mode:04o}): run `chmod 600 {path}`"
+            "{path} 可被他人读取（权限 {mode:04o}）：请执行 `chmod 600 {path}`";
+        /// Larger than such a file can be.
+        TooLarge { path: PathBuf, limit: u64 }
+            "{path} is larger than {limit} bytes: it is not the expected file"
+            "{path} 大于 {limit} 字节：不是所需的文件";
+        /// No storage key.
+        NoStorageKey { dir: PathBuf }
+            "{dir} has no storage.key: make one with `wugan-keys identity new`, or give the right directory"
+            "{dir} 中没有 storage.key：请用 `wugan-keys identity new` 生成，或指定正确的目录";
+        /// It is not clear which is in use.
+        TwoStorageKeys { dir: PathBuf }
+            "{dir} has storage.key and storage.key.age: remove the one that is not in use"
+            "{dir} 中同时有 storage.key 和 storage.key.age：请移走不用的一个";
+        /// Not an age identity.
+        NotAStorageKey { path: PathBuf }
+            "{path} is not a storage key (a line AGE-SECRET-KEY-1...): restore it from the backup"
+            "{path} 不是存储密钥（应有一行 AGE-SECRET-KEY-1...）：请从备份恢复";
+        /// Encrypted to another key.
+        OtherStorageKey { path: PathBuf }
+            "{path} was encrypted to another storage key: use the storage.key that was made with it"
+            "{path} 是用另一个存储密钥加密的：请使用与其一同生成的 storage.key";
+        /// Not whole.
+        Damaged { path: PathBuf }
+            "{path} is truncated or was changed: restore it from the backup"
+            "{path} 不完整或被改动：请从备份恢复";
+        /// Another secret in its place.
+        OtherKind { path: PathBuf, expected: String }
+            "{path} does not hold {expected}: it was renamed or confused with another file"
+            "{path} 的内容不是 {expected}：文件被改名，或与其他文件混淆";
+        /// Nobody to ask.
+        NoPassphrase { path: PathBuf }
+            "{path} needs a passphrase: run this in a terminal, or set WUGAN_PASSPHRASE_FILE to a file of mode 0600 that \
+             has it"
+            "{path} 需要口令：请在终端中运行，或将 WUGAN_PASSPHRASE_FILE 设为存有口令、权限为 0600 的文件";
+        /// Does not open the file.
+        WrongPassphrase { path: PathBuf } "wrong passphrase for {path}" "{path} 的口令不对";
+        /// Easily guessed, or mistyped.
+        BadPassphrase(fault: PassphraseFault)
+            "the new passphrase is refused: {fault}"
+            "新口令不可用：{fault}";
+    }
+}
+
+texts! {
+    /// What was tried with a file.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Action {
+        Read "read" "读取";
+        Write "write" "写入";
+        Create "create" "创建";
+        List "list" "列出";
+        Remove "remove" "删除";
+        Sync "sync" "同步";
+        Encrypt "encrypt" "加密";
+        Name "name a temporary file for" "为其命名临时文件：";
+        Ask "ask on the terminal for the passphrase of" "在终端询问口令：";
+    }
+}
+
+texts! {
+    /// What is wrong with a passphrase.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum PassphraseFault {
+        Different "it was not typed the same twice" "两次输入不一致";
+        Short "it has fewer than 12 characters" "少于 12 个字符";
+        NotUtf8 "it is not UTF-8" "不是 UTF-8";
+    }
 }
 
 /// The file of a storage key without passphrase.
@@ -236,14 +229,14 @@ fn kind_line(kind: &str) -> String {
 }
 
 fn encrypt(path: &Path, to: &dyn age::Recipient, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
-    let refused = |error: String| file::failed("encrypt", path)(std::io::Error::other(error));
+    let refused = |error: String| file::failed(Action::Encrypt, path)(std::io::Error::other(error));
     let encryptor = age::Encryptor::with_recipients(std::iter::once(to)).map_err(|error| refused(error.to_string()))?;
     let mut out = Vec::new();
     let written = encryptor.wrap_output(&mut out).and_then(|mut writer| {
         writer.write_all(plain)?;
         writer.finish()
     });
-    written.map_err(file::failed("encrypt", path))?;
+    written.map_err(file::failed(Action::Encrypt, path))?;
     Ok(out)
 }
 

@@ -31,6 +31,7 @@ fn run_with(dir: &Path, line: &str, env: &[(&str, &str)]) -> Run {
         .args(line.split(' ').filter(|word| !word.is_empty()).map(|word| word.replace("DIR", dir)))
         .env_remove("CREDENTIALS_DIRECTORY")
         .env_remove("WUGAN_PASSPHRASE_FILE")
+        .env("LC_ALL", "C")
         .envs(env.iter().copied())
         .output()
         .unwrap();
@@ -209,12 +210,16 @@ fn what_does_not_fit_is_refused() {
     let other = FILES.replace("authority/authority.pub", "draft.toml");
     fails(dir, &format!("federation show {other}"), "larger than 128 bytes");
     std::fs::write(dir.join("catalogue.toml"), "[policy").unwrap();
-    fails(dir, &format!("federation show {FILES}"), "catalogue.toml cannot be read");
+    fails(dir, &format!("federation show {FILES}"), "catalogue.toml: line 1, column 8: ");
     std::fs::write(dir.join("draft.toml"), "name = 1").unwrap();
     std::fs::remove_file(dir.join("manifest.json")).unwrap();
     std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/city/catalogue.toml"), dir.join("catalogue.toml"))
         .unwrap();
-    fails(dir, SIGN, "draft.toml: TOML parse error at line 1");
+    fails(
+        dir,
+        SIGN,
+        "draft.toml: line 1, column 8: invalid type: integer `1`, expected a string; `wugan-keys federation sign --help`",
+    );
 }
 
 #[test]
@@ -260,6 +265,22 @@ fn a_passphrase_comes_from_a_file() {
     assert_eq!(made.code, 0, "{}", made.stderr);
     assert!(dir.join("a/storage.key.age").exists() && !dir.join("a/storage.key").exists());
     assert_eq!(run_with(dir, "check --dir DIR/a", &env).code, 0);
+}
+
+#[test]
+fn chinese_operators_read_chinese() {
+    let city = city();
+    let dir = city.path();
+    let zh = [("LC_ALL", ""), ("LANG", "zh_CN.UTF-8")];
+    let signed = run_with(dir, SIGN, &zh).stdout;
+    assert!(signed.contains("联合体       test-city\n版本         1\n"), "{signed}");
+    let refused = run_with(dir, SIGN, &zh).stderr;
+    assert!(refused.ends_with("manifest.json 已存在，程序从不覆盖；如不再需要，请先移走\n"), "{refused}");
+    std::fs::remove_file(dir.join("bank/storage.key")).unwrap();
+    let checked = run_with(dir, "check --dir DIR/bank", &zh).stdout;
+    assert!(checked.contains("identity-node.age：存储密钥无法打开，故未检查"), "{checked}");
+    let nothing = run_with(dir, "fingerprint DIR/none", &zh).stderr;
+    assert!(nothing.contains("没有这个文件或文件夹"), "{nothing}");
 }
 
 #[test]

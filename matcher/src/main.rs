@@ -1,8 +1,9 @@
 //! `wugan-matcher`: the program of the matcher.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
+use wugan_transport::check;
 
 /// The matcher: compares tags without seeing rows.
 #[derive(Parser)]
@@ -18,9 +19,31 @@ enum Cli {
         #[arg(long)]
         json: bool,
     },
+    /// Try a configuration; changes nothing.
+    #[command(after_help = "Example:\n  wugan-matcher check --config /etc/wugan/matcher.toml")]
+    Check {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Print one JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn main() -> ExitCode {
-    let Cli::Run { config, json } = Cli::parse();
-    wugan_transport::shell::program(json, || wugan_matcher::service::run(&config))
+    let cli = Cli::parse();
+    wugan_transport::program("wugan-matcher", || match cli {
+        Cli::Run { config, json } => {
+            wugan_transport::logging(json);
+            wugan_matcher::service::run(&config)?;
+            Ok(true)
+        }
+        Cli::Check { config, json } => Ok(check::print(
+            &wugan_matcher::service::check(&config)?,
+            json,
+            wugan_transport::language(),
+            &mut io::stdout(),
+        )?),
+    })
 }

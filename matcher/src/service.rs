@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use wugan_transport::{server, shell::ServiceError};
+use wugan_transport::{check::Finding, server, shell::ServiceError};
 
 use crate::work::Task;
 
@@ -12,4 +12,12 @@ use crate::work::Task;
 /// See [`ServiceError`].
 pub fn run(config: &Path) -> Result<(), ServiceError> {
     server::run::<Task>(config)
+}
+
+/// Tries a configuration, changing nothing.
+///
+/// # Errors
+/// A configuration that cannot be read; everything else is in the result.
+pub fn check(config: &Path) -> Result<Vec<Finding>, ServiceError> {
+    server::check::<Task>(config)
 }

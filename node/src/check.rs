@@ -1,13 +1,20 @@
 //! `wugan-node check`: tries a configuration, and reads the department's files as a round would, without changing
 //! anything.
 
-use std::{io, path::Path};
+use std::{fmt, fs, io, path::Path};
 
-use serde::Serialize;
-use wugan_keys::StorageKey;
-use wugan_protocol::{month::Month, party::Role, policy::Channel};
+use serde::{Serialize, Serializer};
+use wugan_keys::{StorageKey, commands::announcement_path};
+use wugan_protocol::{
+    month::Month,
+    party::{MemberNumber, Role},
+    policy::{Channel, Policy},
+    text::{Failure, Language, Say},
+    texts,
+};
 use wugan_transport::{
-    home::{Home, read_config},
+    check::{self, Finding, Wanted, What},
+    home::read_config,
     shell::ServiceError,
 };
 
@@ -36,29 +43,50 @@ pub struct Checked {
     /// Rows that cannot be used.
     pub bad: u64,
     /// The commonest reason of these.
-    pub commonest: Option<&'static str>,
-    /// Why the file cannot be used at all.
-    pub error: Option<String>,
+    #[serde(serialize_with = "code")]
+    pub commonest: Option<Reason>,
+    /// Why the file cannot be used at all. JSON has it in English.
+    #[serde(serialize_with = "check::in_english")]
+    pub error: Option<Failure>,
 }
 
-/// Opens everything that a run would open, and reads every channel and the roster for a month.
+/// Tries everything that a run would open, and reads every channel and the roster for a month.
 ///
 /// # Errors
-/// A configuration, keys or state that cannot be used. Files that cannot be read are in the result.
-pub fn check(config: &Path, month: Month) -> Result<Vec<Checked>, ServiceError> {
+/// A configuration that cannot be read, or no temporary folder; everything else is in the results.
+pub fn check(config: &Path, month: Month) -> Result<(Vec<Finding>, Vec<Checked>), ServiceError> {
     let (config, base): (Config, _) = read_config(config)?;
-    let home = Home::examine(&config.member, &base, Role::Node)?;
+    let wanted =
+        Wanted { role: Role::Node, listen: None, dials: &[Role::Coordinator, Role::Matcher, Role::Aggregator] };
+    let check::Checked { mut findings, place } = check::member(&config.member, &base, &wanted);
     let department = base.join(&config.node.department);
-    let policy = home.federation.policy();
-    let scratch = tempfile::tempdir().map_err(|error| ServiceError::open("temporary folder", error))?;
-    let mut checked = Vec::new();
-    for channel in policy.channels_of(home.party.member) {
-        checked.push(check_channel(&department, channel, month, config.node.bad_percent_max, scratch.path()));
+    findings.push(Finding::of(What::File { path: department.clone() }, check::writable(&department)));
+    let announcement = announcement_path(&base.join(&config.member.keys));
+    if !base.join(&config.member.state).join("state.sqlite").exists() {
+        let made = fs::metadata(&announcement);
+        let made = made.map_err(|error| ServiceError::Announcement { path: announcement.clone(), error });
+        findings.push(Finding::of(What::File { path: announcement }, made));
     }
-    if policy.owners().any(|owner| owner == home.party.member) {
-        let own: Vec<String> = policy.matters_of(home.party.member).map(|matter| matter.id.clone()).collect();
+    let files = place.map(|(federation, party)| files(federation.policy(), party.member, &department, &config, month));
+    Ok((findings, files.transpose()?.unwrap_or_default()))
+}
+
+fn files(
+    policy: &Policy,
+    member: MemberNumber,
+    department: &Path,
+    config: &Config,
+    month: Month,
+) -> Result<Vec<Checked>, ServiceError> {
+    let scratch = tempfile::tempdir().map_err(ServiceError::Scratch)?;
+    let bad_max = config.node.bad_percent_max;
+    let channels = policy.channels_of(member);
+    let mut checked: Vec<Checked> =
+        channels.map(|channel| check_channel(department, channel, month, bad_max, scratch.path())).collect();
+    if policy.owners().any(|owner| owner == member) {
+        let own: Vec<String> = policy.matters_of(member).map(|matter| matter.id.clone()).collect();
         let all = policy.matters.iter().map(|matter| matter.id.clone()).collect();
-        checked.extend(Matters::new(&own, &all).map(|matters| check_roster(&department, &matters, scratch.path())));
+        checked.extend(Matters::new(&own, &all).map(|matters| check_roster(department, &matters, scratch.path())));
     }
     Ok(checked)
 }
@@ -68,16 +96,15 @@ fn check_channel(department: &Path, channel: &Channel, month: Month, bad_max: u3
     let window = Window::new(month.last_day(), channel.window_days);
     let mut quarantine = match Quarantine::create(scratch) {
         Ok(quarantine) => quarantine,
-        Err(error) => return Checked::failed(file, &error),
+        Err(error) => return Checked::failed(file, error.into()),
     };
     let mut people = Sorter::new(&scratch_vault(scratch), PEOPLE_MEMORY_BYTES);
     let keep = |person| people.push(person_bytes(person));
     let read = read_channel(&mut CsvSource::new(department, &file), &window, bad_max, &mut quarantine, keep);
-    let counted = read.and_then(|quality| Ok((count(people).map_err(ChannelError::Keep)?, quality, None)));
-    let (people, quality, error) = match counted {
+    let counted = read.and_then(|quality| Ok((count(people).map_err(ChannelError::Keep)?, quality)));
+    let (people, quality) = match counted {
         Ok(counted) => counted,
-        Err(ChannelError::TooManyBad { quality, .. }) => (0, *quality, Some("too many bad rows".to_owned())),
-        Err(error) => return Checked::failed(file, &error),
+        Err(error) => return Checked::failed(file, error.into()),
     };
     Checked {
         file,
@@ -85,8 +112,8 @@ fn check_channel(department: &Path, channel: &Channel, month: Month, bad_max: u3
         counted: quality.counted,
         people,
         bad: quality.table.bad_rows(),
-        commonest: quality.table.commonest_reason().as_ref().map(Reason::code),
-        error,
+        commonest: quality.table.commonest_reason(),
+        error: None,
     }
 }
 
@@ -94,20 +121,20 @@ fn check_roster(department: &Path, matters: &Matters, scratch: &Path) -> Checked
     let file = "roster.csv".to_owned();
     let mut quarantine = match Quarantine::create(scratch) {
         Ok(quarantine) => quarantine,
-        Err(error) => return Checked::failed(file, &error),
+        Err(error) => return Checked::failed(file, error.into()),
     };
     let mut people = Sorter::new(&scratch_vault(scratch), PEOPLE_MEMORY_BYTES);
     let keep = |person, _| people.push(person_bytes(person));
     let read = read_roster(&mut CsvSource::new(department, &file), matters, &mut quarantine, keep);
     match read.and_then(|quality| Ok((count(people).map_err(RosterError::Keep)?, quality))) {
-        Err(error) => Checked::failed(file, &error),
+        Err(error) => Checked::failed(file, error.into()),
         Ok((people, quality)) => Checked {
             file,
             rows: quality.rows,
             counted: quality.rows - quality.bad_rows(),
             people,
             bad: quality.bad_rows(),
-            commonest: quality.commonest_reason().as_ref().map(Reason::code),
+            commonest: quality.commonest_reason(),
             error: None,
         },
     }
@@ -123,16 +150,38 @@ fn count(people: Sorter<PERSON_BYTES>) -> io::Result<u64> {
 }
 
 impl Checked {
-    fn failed(file: String, error: &dyn std::fmt::Display) -> Checked {
-        let error = Some(error.to_string());
-        Checked { file, rows: 0, counted: 0, people: 0, bad: 0, commonest: None, error }
+    fn failed(file: String, error: Failure) -> Checked {
+        Checked { file, rows: 0, counted: 0, people: 0, bad: 0, commonest: None, error: Some(error) }
     }
+}
 
-    /// One line of the table.
-    pub fn line(&self) -> String {
+impl Say for Checked {
+    fn say(&self, language: Language, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Checked { file, rows, counted, people, bad, commonest, error } = self;
-        let why = commonest.map(|reason| format!(", mostly {reason}")).unwrap_or_default();
-        let error = error.as_ref().map(|error| format!("; NOT USABLE: {error}")).unwrap_or_default();
-        format!("{file}: {rows} rows, {counted} count, {people} people, {bad} bad{why}{error}")
+        let (file, rows, counted, people, bad) = (file.clone(), *rows, *counted, *people, *bad);
+        let line = match (error, commonest) {
+            (Some(error), _) => Line::Refused { file, error: error.said(language) },
+            (None, None) => Line::Good { file, rows, counted, people },
+            (None, Some(reason)) => {
+                Line::Some { file, rows, counted, people, bad, code: reason.code(), reason: *reason }
+            }
+        };
+        line.say(language, f)
     }
+}
+
+texts! {
+    enum Line {
+        Good { file: String, rows: u64, counted: u64, people: u64 }
+            "{file}: {rows} rows, {counted} count, {people} people"
+            "{file}：共 {rows} 行，计入 {counted} 行，{people} 人";
+        Some { file: String, rows: u64, counted: u64, people: u64, bad: u64, code: &'static str, reason: Reason }
+            "{file}: {rows} rows, {counted} count, {people} people, {bad} bad, mostly {code}: {reason}"
+            "{file}：共 {rows} 行，计入 {counted} 行，{people} 人；坏行 {bad} 行，最多的是 {code}：{reason}";
+        Refused { file: String, error: String } "{file}: NOT USABLE: {error}" "{file}：不可用：{error}";
+    }
+}
+
+fn code<S: Serializer>(reason: &Option<Reason>, serializer: S) -> Result<S::Ok, S::Error> {
+    reason.as_ref().map(Reason::code).serialize(serializer)
 }

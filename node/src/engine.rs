@@ -10,7 +10,7 @@ mod serving;
 use std::{collections::BTreeMap, sync::Arc};
 
 use wugan_protocol::{
-    engine::{Command, Engine, Fact, Input, Severity},
+    engine::{Command, Engine, Fact, Input, Severity, Stop},
     envelope::{Signer, Unverified},
     ledger::Logged,
     manifest::Federation,
@@ -118,7 +118,7 @@ impl NodeEngine {
 
     fn local(&mut self, done: Done, now: u64) -> Commands {
         match done {
-            Done::Failed(text) => vec![Command::Stop(text)],
+            Done::Failed(text) => vec![Command::Stop(Stop::Machine(text))],
             Done::Evaluated(answer) => self.evaluated(*answer, now),
             Done::NotEvaluated { owner, batch, reason } => self.not_evaluated(owner, batch, reason, now),
             Done::Planned { round, batches } => self.planned(round, batches, now),

@@ -7,7 +7,11 @@ use std::{
 };
 
 use clap::Parser;
-use wugan_protocol::month::Month;
+use wugan_protocol::{
+    month::Month,
+    text::{Failure, Say},
+};
+use wugan_transport::language;
 
 /// A department's node: keeps its records, answers private set intersection queries, receives decisions.
 #[derive(Parser)]
@@ -32,7 +36,7 @@ enum Cli {
         /// The month that a round would certify.
         #[arg(long, value_name = "YYYY-MM")]
         month: Month,
-        /// Print one JSON object a file.
+        /// Print one JSON object a line.
         #[arg(long)]
         json: bool,
     },
@@ -40,35 +44,24 @@ enum Cli {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let outcome = wugan_transport::harden_process().map_err(anyhow::Error::from).and_then(|()| match cli {
+    wugan_transport::program("wugan-node", || match cli {
         Cli::Run { config, json } => {
             wugan_transport::logging(json);
-            Ok(wugan_node::service::run(&config).map(|()| true)?)
+            wugan_node::service::run(&config)?;
+            Ok(true)
         }
         Cli::Check { config, month, json } => check(&config, month, json),
-    });
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            complain(&error);
-            ExitCode::FAILURE
-        }
-    }
+    })
 }
 
-/// Prints what each file would give; whether all can be used.
-fn check(config: &Path, month: Month, json: bool) -> anyhow::Result<bool> {
-    let checked = wugan_node::check::check(config, month)?;
+/// Prints what was tried and what each file would give; whether all can be used.
+fn check(config: &Path, month: Month, json: bool) -> Result<bool, Failure> {
+    let (findings, files) = wugan_node::check::check(config, month)?;
     let mut out = io::stdout().lock();
-    for file in &checked {
-        let line = if json { serde_json::to_string(file)? } else { file.line() };
+    let fine = wugan_transport::check::print(&findings, json, language(), &mut out)?;
+    for file in &files {
+        let line = if json { serde_json::to_string(file).map_err(io::Error::from)? } else { file.said(language()) };
         writeln!(out, "{line}")?;
     }
-    Ok(checked.iter().all(|file| file.error.is_none()))
-}
-
-#[expect(clippy::print_stderr, reason = "messages to people go to standard error")]
-fn complain(error: &anyhow::Error) {
-    eprintln!("wugan-node: {error:#}");
+    Ok(fine && files.iter().all(|file| file.error.is_none()))
 }

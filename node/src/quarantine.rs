@@ -13,21 +13,24 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 use wugan_protocol::person::{Normalised, PersonError};
 
-/// Why a row could not be used: a closed list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
-    /// The person's ID number.
-    Person(PersonError),
-    /// The date is not `YYYY-MM-DD`, or not in the calendar.
-    Date,
-    /// The row has not the header's number of fields, is longer than the reader takes, or has a quote that nothing closes.
-    Columns,
-    /// The row is not UTF-8.
-    NotUtf8,
-    /// Roster: the policy has no such matter.
-    UnknownMatter,
-    /// Roster: the matter is another department's.
-    OtherDepartment,
+wugan_protocol::texts! {
+    /// Why a row could not be used: a closed list.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum Reason {
+        /// The person's ID number.
+        Person(error: PersonError) "{error}" "{error}";
+        /// The date is not `YYYY-MM-DD`, or not in the calendar.
+        Date "the date is not of the form 2026-11-24" "日期不是 2026-11-24 这样的形式";
+        /// The row has not the header's number of fields, is longer than the reader takes, or has a quote that nothing
+        /// closes.
+        Columns "the row has other columns than the header" "列数与表头不符";
+        /// The row is not UTF-8.
+        NotUtf8 "the row is not UTF-8" "不是 UTF-8";
+        /// Roster: the policy has no such matter.
+        UnknownMatter "the policy has no such matter" "策略中没有这个事项";
+        /// Roster: the matter is another department's.
+        OtherDepartment "the matter is another department's" "该事项由其他部门发放";
+    }
 }
 
 /// What is wrong with a row. Holds the raw value for the quarantine file; `Debug` is redacted.
@@ -76,16 +79,15 @@ pub struct Quarantine {
     rows: u64,
 }
 
-/// The quarantine file could not be written. The text names the file and what to do.
-#[derive(Debug, Error)]
-#[error(
-    "{}: the quarantine file could not be {step} ({source}); check free space and the folder's permissions, then try again",
-    .file.display()
-)]
-pub struct QuarantineError {
-    file: PathBuf,
-    step: &'static str,
-    source: io::Error,
+wugan_protocol::texts! {
+    /// The quarantine file could not be written. The text names the file and what to do.
+    #[derive(Debug, Error)]
+    pub enum QuarantineError {
+        Io { file: PathBuf, source: io::Error }
+            "{file}: the quarantine file cannot be written ({source}); check free space and the folder's permissions, then \
+             try again"
+            "{file}：隔离文件无法写入（{source}）；请检查磁盘空间与文件夹权限后重试";
+    }
 }
 
 impl Quarantine {
@@ -95,7 +97,7 @@ impl Quarantine {
     /// When the temporary file cannot be made or written.
     pub fn create(folder: &Path) -> Result<Self, QuarantineError> {
         let temporary = folder.join(TEMPORARY_NAME);
-        let file = create_private(&temporary).map_err(failed(&temporary, "made"))?;
+        let file = create_private(&temporary).map_err(failed(&temporary))?;
         let mut quarantine = Self { folder: folder.to_owned(), writer: csv::Writer::from_writer(file), rows: 0 };
         quarantine.write(HEADER)?;
         Ok(quarantine)
@@ -119,15 +121,15 @@ impl Quarantine {
         let temporary = self.folder.join(TEMPORARY_NAME);
         let file = self.folder.join(FILE_NAME);
         let written = self.writer.into_inner().map_err(csv::IntoInnerError::into_error);
-        written.and_then(|file| file.sync_all()).map_err(failed(&temporary, "written"))?;
-        fs::rename(&temporary, &file).map_err(failed(&file, "renamed"))?;
-        File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(failed(&file, "synced"))?;
+        written.and_then(|file| file.sync_all()).map_err(failed(&temporary))?;
+        fs::rename(&temporary, &file).map_err(failed(&file))?;
+        File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(failed(&file))?;
         Ok(self.rows)
     }
 
     fn write(&mut self, fields: [&str; 4]) -> Result<(), QuarantineError> {
         let temporary = self.folder.join(TEMPORARY_NAME);
-        self.writer.write_record(fields).map_err(io::Error::from).map_err(failed(&temporary, "written"))
+        self.writer.write_record(fields).map_err(io::Error::from).map_err(failed(&temporary))
     }
 }
 
@@ -202,8 +204,8 @@ fn create_private(path: &Path) -> io::Result<File> {
     }
 }
 
-fn failed(file: &Path, step: &'static str) -> impl FnOnce(io::Error) -> QuarantineError {
-    move |source| QuarantineError { file: file.to_owned(), step, source }
+fn failed(file: &Path) -> impl FnOnce(io::Error) -> QuarantineError {
+    move |source| QuarantineError::Io { file: file.to_owned(), source }
 }
 
 const FILE_NAME: &str = "quarantine.csv";

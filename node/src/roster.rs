@@ -22,18 +22,17 @@ pub struct Matters {
     all: BTreeSet<String>,
 }
 
-/// A roster that cannot be read.
-#[derive(Debug, Error)]
-pub enum RosterError {
-    /// The table cannot be read.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// Bad rows cannot be written.
-    #[error(transparent)]
-    Quarantine(#[from] QuarantineError),
-    /// A row cannot be kept.
-    #[error("rows that were read cannot be kept: {0}")]
-    Keep(io::Error),
+wugan_protocol::texts! {
+    /// A roster that cannot be read.
+    #[derive(Debug, Error)]
+    pub enum RosterError {
+        /// The table cannot be read.
+        Source(#[from] error: SourceError) "{error}" "{error}";
+        /// Bad rows cannot be written.
+        Quarantine(#[from] error: QuarantineError) "{error}" "{error}";
+        /// A row cannot be kept.
+        Keep(error: io::Error) "rows that were read cannot be kept: {error}" "读到的行无法保存：{error}";
+    }
 }
 
 /// Reads a roster: of each good row the person and the matter's index in the department's own list are given to `keep`,

@@ -43,8 +43,7 @@ fn adopt_announcement(home: &mut Home, keys: &Path) -> Result<(), ServiceError> 
     }
     let path = wugan_keys::commands::announcement_path(keys);
     let line = std::fs::read(&path);
-    let what = || format!("{}, which `wugan-keys epoch new` makes", path.display());
-    let line = line.map_err(|error| ServiceError::open(what(), error))?;
+    let line = line.map_err(|error| ServiceError::Announcement { path, error })?;
     tracing::info!(entry = %sha256(&line), "first start: the announcement of the first key epoch is the first entry");
     home.journal.commit(&[Fact::Own(0, line)]).map_err(HomeError::from)?;
     Ok(())

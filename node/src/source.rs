@@ -7,8 +7,6 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use thiserror::Error;
-
 use crate::quarantine::BadRow;
 
 pub mod csv;
@@ -46,59 +44,41 @@ pub struct RawRow<'a, const N: usize> {
     pub fields: Result<[&'a str; N], BadRow<'a>>,
 }
 
-/// A table cannot be read. The text names the table and what to do, and shows no row of it.
-#[derive(Debug, Error)]
-pub enum SourceError {
-    /// The file cannot be opened.
-    #[error("{}: cannot be opened ({source}); check that the file is there and that this program may read it", .file.display())]
-    Open {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Reading failed half-way.
-    #[error("{}: cannot be read after line {line} ({source}); check the disk or the network share, then try again", .file.display())]
-    Read {
-        /// The file.
-        file: PathBuf,
-        /// The last physical line that was read.
-        line: u64,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file has no line that is not blank.
-    #[error("{}: is empty; its first line must name the columns {columns}", .file.display())]
-    Empty {
-        /// The file.
-        file: PathBuf,
-        /// The names of the required columns.
-        columns: String,
-    },
-    /// The header is not UTF-8 text, or no CSV record.
-    #[error("{}: line {line} is not a line of UTF-8 text; save the file as CSV in UTF-8", .file.display())]
-    HeaderText {
-        /// The file.
-        file: PathBuf,
-        /// The header's line.
-        line: u64,
-    },
-    /// The header does not name each column exactly once.
-    #[error(
-        "{}: line {line} must name the column {column} exactly once, but {found}; \
-         correct the header, with commas between the names",
-        .file.display()
-    )]
-    HeaderColumn {
-        /// The file.
-        file: PathBuf,
-        /// The header's line.
-        line: u64,
-        /// The column that is missing or stands there twice.
-        column: &'static str,
-        /// What stands there instead; no text that looks like data.
-        found: String,
-    },
+wugan_protocol::texts! {
+    /// A table cannot be read. The text names the table and what to do, and shows no row of it.
+    #[derive(Debug, thiserror::Error)]
+    pub enum SourceError {
+        /// The file cannot be opened.
+        Open { file: PathBuf, source: io::Error }
+            "{file}: cannot be opened ({source}); check that the file is there and that this program may read it"
+            "{file}：无法打开（{source}）；请确认文件存在，且本程序有权读取";
+        /// Reading failed half-way.
+        Read { file: PathBuf, line: u64, source: io::Error }
+            "{file}: cannot be read after line {line} ({source}); check the disk or the network share, then try again"
+            "{file}：第 {line} 行之后无法读取（{source}）；请检查磁盘或网络共享后重试";
+        /// The file has no line that is not blank.
+        Empty { file: PathBuf, columns: String }
+            "{file}: is empty; its first line must name the columns {columns}"
+            "{file}：是空文件；首行须写明列名 {columns}";
+        /// The header is not UTF-8 text, or no CSV record.
+        HeaderText { file: PathBuf, line: u64 }
+            "{file}: line {line} is not a line of UTF-8 text; save the file as CSV in UTF-8"
+            "{file}：第 {line} 行不是 UTF-8 文本；请另存为 UTF-8 编码的 CSV";
+        /// The header does not name each column exactly once.
+        HeaderColumn { file: PathBuf, line: u64, column: &'static str, found: HeaderFound }
+            "{file}: line {line} must name the column {column} exactly once, but {found}; correct the header, with \
+             commas between the names"
+            "{file}：第 {line} 行须恰好写明一次列名 {column}，但{found}；请更正表头，列名之间用逗号分隔";
+    }
+}
+
+wugan_protocol::texts! {
+    /// What stands where the header should; no text that looks like data.
+    #[derive(Debug, PartialEq, Eq)]
+    pub enum HeaderFound {
+        Data "it looks like a row of data (it is not shown here)" "它像是一行数据（此处不显示）";
+        Names(names: String) "it reads: {names}" "它写的是：{names}";
+    }
 }
 
 impl Column {

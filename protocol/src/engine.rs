@@ -2,8 +2,10 @@
 //! the program, where a shell carries the commands out, and in simulations.
 
 use crate::{
+    envelope::EnvelopeError,
     file::FileKey,
     hexes::Digest,
+    member::RestoreError,
     message::{FileReply, Message},
     party::Party,
     reason::Reason,
@@ -112,7 +114,25 @@ pub enum Command<J> {
     /// Something that the operator should read in the program's log. Holds no ID number and no secret.
     Tell(Severity, String),
     /// Stop: going on would do harm.
-    Stop(String),
+    Stop(Stop),
+}
+
+crate::texts! {
+    /// Why going on would do harm.
+    #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+    pub enum Stop {
+        /// This member's own state.
+        State(#[from] error: RestoreError) "{error}" "{error}";
+        /// The coordinator's log.
+        LogSetBack { who: String, entries: u64, held: u64 }
+            "{who} has seen {entries} entries of the log, this coordinator has {held}: its log was set back; stop, and \
+             put the latest copy of the state folder back"
+            "{who} 已见到日志 {entries} 条，本协调方只有 {held} 条：本机日志被旧备份覆盖；请停机，并恢复最新的状态文件夹";
+        /// An entry.
+        Unwritten(error: EnvelopeError) "an entry cannot be written: {error}" "条目无法写成：{error}";
+        /// The disk, mostly.
+        Machine(text: String) "{text}" "本机无法继续，请检查磁盘空间与文件夹权限后重新启动：{text}";
+    }
 }
 
 /// How urgent a text for the operator is.

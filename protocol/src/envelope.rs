@@ -156,24 +156,25 @@ impl Unverified {
     }
 }
 
-/// Why a document was not accepted.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum EnvelopeError {
-    /// Longer than a log entry may be.
-    #[error("a document of {0} bytes is longer than the limit of {ENTRY_BYTES_MAX}")]
-    TooLong(usize),
-    /// Not JSON of the expected shape.
-    #[error("malformed document: {0}")]
-    Malformed(String),
-    /// JSON of the expected shape, in another encoding than the canonical one, or with fields that nobody reads.
-    #[error("the document is not in canonical form (RFC 8785), or has unknown fields")]
-    NotCanonical,
-    /// A number that is no integer from 0 to 2^53-1, which the canonical form would round.
-    #[error("a number is not an integer from 0 to 2^53-1")]
-    Number,
-    /// Not signed by the key that was expected.
-    #[error("the signature does not verify")]
-    BadSignature,
+crate::texts! {
+    /// Why a signed document is not accepted, or not made.
+    #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+    pub enum EnvelopeError {
+        /// Longer than a log entry may be.
+        TooLong(bytes: usize)
+            "a document of {bytes} bytes is longer than the limit of {ENTRY_BYTES_MAX}"
+            "文档长 {bytes} 字节，超过上限 {ENTRY_BYTES_MAX}";
+        /// Not JSON of the expected shape.
+        Malformed(place: String) "malformed document: {place}" "文档格式错误：{place}";
+        /// JSON of the expected shape, in another encoding than the canonical one, or with fields that nobody reads.
+        NotCanonical
+            "the document is not in canonical form (RFC 8785), or has unknown fields"
+            "文档不是规范形式（RFC 8785），或含有未知字段";
+        /// A number that is no integer from 0 to 2^53-1, which the canonical form would round.
+        Number "a number is not an integer from 0 to 2^53-1" "有的数不是 0 至 2^53-1 的整数";
+        /// Not signed by the key that was expected.
+        BadSignature "the signature does not verify" "签名验证不通过";
+    }
 }
 
 /// RFC 8785 canonical bytes of a value that has only integers from 0 to 2^53-1.

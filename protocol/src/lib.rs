@@ -27,3 +27,4 @@ pub mod statement;
 pub mod tag;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod text;

@@ -31,6 +31,9 @@ pub const MEMBERS_MAX: usize = 1_024;
 /// and what each matter's counts lead to is tabled, in a second.
 pub const POLICY_ITEMS_MAX: usize = 256;
 
+/// Bytes of the id of a member, channel or matter, which names files and folders.
+pub const ID_BYTES_MAX: usize = 64;
+
 /// Tags of a pool's size class: padding then costs at most 12 MiB a pool.
 pub const POOL_SIZE_STEP_MAX: usize = 1 << 20;
 

@@ -118,43 +118,45 @@ impl Federation {
     }
 }
 
-/// Why a federation manifest is refused.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum FederationError {
-    /// Not a signed document of the authority.
-    #[error("the federation manifest is not a document signed by the authority: {0}")]
-    Envelope(#[from] EnvelopeError),
-    /// Another kind of document.
-    #[error("the document is not a federation manifest")]
-    NotAManifest,
-    /// Made for another catalogue.
-    #[error(
-        "the manifest is for another catalogue.toml (SHA-256 {expected}, this one has {found}); fetch the agreed file"
-    )]
-    OtherPolicy {
-        /// In the manifest.
-        expected: Digest,
-        /// Of the file.
-        found: Digest,
-    },
-    /// Members are not the policy's departments and matcher.
-    #[error("the manifest's members are not the policy's departments in order, followed by the matcher")]
-    Members,
-    /// A member has a role too many or too few.
-    #[error("member {0} has not exactly the roles that the policy gives it")]
-    Roles(String),
-    /// A key that serves two roles.
-    #[error("member {0} has the key of another role or member; every role has a key of its own")]
-    SharedKey(String),
-    /// A server without an address or a node with one.
-    #[error("member {0}: servers have an address host:port, nodes have none")]
-    Address(String),
-    /// Owners' limits are not those of the policy's owners and matters.
-    #[error("the owners' limits are not exactly for the policy's roster owners and their matters")]
-    Owners,
-    /// Too few cosigners.
-    #[error("the quorum of {0} is not more than two thirds of the members outside the coordinator's bureau")]
-    Quorum(u16),
+crate::texts! {
+    /// Why a federation manifest is refused.
+    #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+    pub enum FederationError {
+        /// Not a signed document of the authority.
+        Envelope(#[from] error: EnvelopeError)
+            "the federation manifest is not a document signed by the authority: {error}"
+            "联合体清单不是授权方签署的文档：{error}";
+        /// Another kind of document.
+        NotAManifest "the document is not a federation manifest" "该文档不是联合体清单";
+        /// Made for another catalogue.
+        OtherPolicy { expected: Digest, found: Digest }
+            "the manifest is for another catalogue.toml (SHA-256 {expected}, this one has {found}); fetch the agreed file"
+            "清单对应的是另一份 catalogue.toml（SHA-256 {expected}，而本机这份为 {found}）；请取得约定的文件";
+        /// Members are not the policy's departments and matcher.
+        Members
+            "the manifest's members are not the policy's departments in order, followed by the matcher"
+            "清单的成员与策略不符：应依次为各部门，最后为匹配方";
+        /// A member has a role too many or too few.
+        Roles(id: String)
+            "member {id} has not exactly the roles that the policy gives it"
+            "成员 {id} 的角色与策略规定的不一致";
+        /// A key that serves two roles.
+        SharedKey(id: String)
+            "member {id} has the key of another role or member; every role has a key of its own"
+            "成员 {id} 的密钥与其他角色或成员相同；每个角色须有自己的密钥";
+        /// A server without an address or a node with one.
+        Address(id: String)
+            "member {id}: servers have an address host:port, nodes have none"
+            "成员 {id}：服务器须有地址 host:port，节点则没有";
+        /// Owners' limits are not those of the policy's owners and matters.
+        Owners
+            "the owners' limits are not exactly for the policy's roster owners and their matters"
+            "待遇部门的限额与策略中的待遇部门及其事项不一致";
+        /// Too few cosigners.
+        Quorum(quorum: u16)
+            "the quorum of {quorum} is not more than two thirds of the members outside the coordinator's bureau"
+            "法定数 {quorum} 未超过协调方以外成员的三分之二";
+    }
 }
 
 /// Elements of an allowance besides people and newcomers: padding of small batches.

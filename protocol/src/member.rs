@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    engine::{Command, Fact, Offer, Severity},
+    engine::{Command, Fact, Offer, Severity, Stop},
     envelope::{Body, Head, Signed, Signer, Unverified},
     file::FileKey,
     hexes::{Digest, sha256},
@@ -35,29 +35,27 @@ pub struct Member {
     connected: bool,
 }
 
-/// Persisted state that does not fit the federation or itself.
-#[derive(Debug, thiserror::Error)]
-pub enum RestoreError {
-    /// The copy of the log is not a log of this federation.
-    #[error(
-        "entry {index} of the stored log is not acceptable: {reason}; if the federation manifest was changed or the \
-         state folder copied from another member, put the right one back"
-    )]
-    Log {
-        /// The entry.
-        index: u64,
-        /// Why.
-        reason: Reason,
-    },
-    /// Own entries that are not in sequence.
-    #[error("the stored entries of this member are not in sequence; the state folder is damaged or mixed with another")]
-    Own,
-    /// A durable fact that cannot be read.
-    #[error("a stored fact of this member cannot be read; the state database is damaged: put a copy back")]
-    Facts,
-    /// The log has entries of this member that are not among the stored ones.
-    #[error("{SET_BACK}")]
-    SetBack,
+crate::texts! {
+    /// Persisted state that does not fit the federation or itself.
+    #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+    pub enum RestoreError {
+        /// The copy of the log is not a log of this federation.
+        Log { index: u64, reason: Reason }
+            "entry {index} of the stored log is not acceptable: {reason}; if the federation manifest was changed or the \
+             state folder copied from another member, put the right one back"
+            "本机保存的日志第 {index} 条不合规则：{reason}；如更换过联合体清单，或状态文件夹是从其他成员复制的，请放回原来的";
+        /// Own entries that are not in sequence.
+        Own "the stored entries of this member are not in sequence; the state folder is damaged or mixed with another"
+            "本机保存的本成员条目前后不衔接：状态文件夹已损坏，或与其他文件夹混用";
+        /// A durable fact that cannot be read.
+        Facts "a stored fact of this member cannot be read; the state database is damaged: put a copy back"
+            "本成员的状态数据无法读取，状态数据库已损坏；请用备份恢复";
+        /// The log has entries of this member that are not among the stored ones.
+        SetBack
+            "the log holds an entry of this member that its own state does not: the state folder was restored from an \
+             older copy, or the identity key is in use elsewhere; put the latest state back"
+            "日志中有本成员的条目，而本机状态中没有：状态文件夹被旧备份覆盖，或身份密钥在别处使用；请恢复最新的状态文件夹";
+    }
 }
 
 impl Member {
@@ -170,7 +168,7 @@ impl Member {
             facts.push(Fact::Log(self.ledger.entries(), line));
             let entry = self.ledger.apply(admitted);
             if !self.own_entry(&entry) {
-                return (Vec::new(), vec![Command::Commit(facts), Command::Stop(SET_BACK.to_owned())]);
+                return (Vec::new(), vec![Command::Commit(facts), Command::Stop(RestoreError::SetBack.into())]);
             }
             commands.extend(self.judge(&entry, counted, now));
             logged.push(entry);
@@ -195,7 +193,7 @@ impl Member {
                 let submit = Command::Send(vec![self.federation().coordinator()], Message::Submit { line });
                 vec![Command::Commit(vec![own]), submit]
             }
-            Err(error) => vec![Command::Stop(format!("an entry cannot be written: {error}"))],
+            Err(error) => vec![Command::Stop(Stop::Unwritten(error))],
         }
     }
 
@@ -312,6 +310,3 @@ fn in_one_commit<J>(mut facts: Vec<Fact>, commands: Vec<Command<J>>) -> Vec<Comm
     let commit = (!facts.is_empty()).then_some(Command::Commit(facts));
     commit.into_iter().chain(rest).collect()
 }
-
-const SET_BACK: &str = "the log holds an entry of this member that its own state does not: the state folder was restored \
-                        from an older copy, or the identity key is in use elsewhere; put the latest state back";

@@ -34,6 +34,12 @@ impl Role {
     }
 }
 
+impl std::fmt::Display for Party {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "member {} ({})", self.member, self.role.name())
+    }
+}
+
 /// One role of one member: the unit that has an identity key, a connection and a sequence of entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Party {

@@ -30,33 +30,27 @@ pub struct Normalised {
     pub lower_case_x: bool,
 }
 
-/// Why a value is no ID number. The first reason in the order of this list is given.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum PersonError {
-    /// Nothing is left after white space and a leading apostrophe.
-    #[error("the ID number is empty")]
-    Empty,
-    /// It contains `*`.
-    #[error("the ID number is masked with *")]
-    Masked,
-    /// It contains a decimal point or is written with an exponent: the last digits are lost.
-    #[error("the ID number was stored as a floating-point number")]
-    FloatingPoint,
-    /// A character other than a digit, or an X other than in the place of the check character.
-    #[error("the ID number contains a character that cannot stand there")]
-    Letters,
-    /// Neither 15 nor 18 characters.
-    #[error("the ID number has neither 15 nor 18 characters")]
-    Length,
-    /// The first two digits are no province's, nor those of a residence permit or permanent residence card.
-    #[error("the ID number begins with an unknown region")]
-    Region,
-    /// The birth date is not in the calendar or its year not in 1850 to 2099.
-    #[error("the ID number contains an impossible birth date")]
-    BirthDate,
-    /// The check character is wrong.
-    #[error("the ID number has a wrong check character")]
-    CheckDigit,
+crate::texts! {
+    /// Why a value is no ID number. The first reason in the order of this list is given.
+    #[derive(Clone, Copy, Debug, Error, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum PersonError {
+        /// Nothing is left after white space and a leading apostrophe.
+        Empty "the ID number is empty" "证件号码为空";
+        /// It contains `*`.
+        Masked "the ID number is masked with *" "证件号码被 * 遮盖";
+        /// It contains a decimal point or is written with an exponent: the last digits are lost.
+        FloatingPoint "the ID number was stored as a floating-point number" "证件号码被存成了浮点数";
+        /// A character other than a digit, or an X other than in the place of the check character.
+        Letters "the ID number contains a character that cannot stand there" "证件号码含有不应出现的字符";
+        /// Neither 15 nor 18 characters.
+        Length "the ID number has neither 15 nor 18 characters" "证件号码既非 15 位也非 18 位";
+        /// The first two digits are no province's, nor those of a residence permit or permanent residence card.
+        Region "the ID number begins with an unknown region" "证件号码开头的地区码不存在";
+        /// The birth date is not in the calendar or its year not in 1850 to 2099.
+        BirthDate "the ID number contains an impossible birth date" "证件号码中的出生日期不存在";
+        /// The check character is wrong.
+        CheckDigit "the ID number has a wrong check character" "证件号码的校验码错误";
+    }
 }
 
 impl PersonId {

@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, num::NonZeroU64};
 
 use serde::{Deserialize, Serialize};
 
-pub use catalogue::PolicyError;
+pub use catalogue::{Dependence, Items, PolicyError};
 pub use outcome::{DEFERRED, MatterRound, Outcome};
 
 use crate::{hexes::Digest, party::MemberNumber};
@@ -49,21 +49,29 @@ impl Class {
     }
 }
 
+impl std::fmt::Display for Class {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// One count for each class, in the order of [`Class::ALL`].
 pub type Counts = [u32; 4];
 
-/// What is decided about one person at one matter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Decision {
-    /// Alive and entitled.
-    Certified,
-    /// No trace found: ask the person.
-    Unmatched,
-    /// A negative signal: verify before anything is suspended.
-    Suspected,
-    /// A department that could have changed the decision did not take part.
-    Deferred,
+crate::texts! {
+    /// What is decided about one person at one matter.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Decision {
+        /// Alive and entitled.
+        Certified "certified" "认证通过";
+        /// No trace found: ask the person.
+        Unmatched "unmatched" "未比对到";
+        /// A negative signal: verify before anything is suspended.
+        Suspected "suspected" "疑似丧失资格";
+        /// A department that could have changed the decision did not take part.
+        Deferred "deferred" "暂缓";
+    }
 }
 
 impl Decision {

@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use common::CATALOGUE;
 use model::{Model, Sketch, counts_up_to};
 use proptest::prelude::*;
-use wugan_protocol::policy::{Class, Counts, DEFERRED, Decision, MatterRound, Outcome, Policy, PolicyError};
+use wugan_protocol::policy::{Class, Counts, DEFERRED, Decision, Items, MatterRound, Outcome, Policy, PolicyError};
+use wugan_protocol::text::{Language, Say};
 
 const SEED: &[u8] = include_bytes!("../../deploy/demo/catalogue.toml");
 
@@ -100,6 +101,34 @@ fn nothing_is_named_twice() {
 }
 
 #[test]
+fn ids_are_safe_in_file_names() {
+    let refused = |from: &str, to: &str| match refused(from, to) {
+        PolicyError::UnsafeId(name) => name,
+        other => panic!("{other}"),
+    };
+    assert_eq!(refused("id = \"id_card\"", "id = \"../id_card\""), "channel \"../id_card\"");
+    assert_eq!(refused("id = \"pension\"", "id = \"\""), "matter \"\"");
+    assert_eq!(refused("id = \"police\"", "id = \".police\""), "department \".police\"");
+    assert_eq!(refused("{ id = \"matcher\"", "{ id = \"a\\nb\""), "matcher \"a\\nb\"");
+    assert_eq!(refused("id = \"id_card\"", &format!("id = \"{}\"", "a".repeat(65))).len(), 75);
+    let odd = CATALOGUE.replacen("\"vaccination\"", &format!("\"疫苗 {}\"", "a".repeat(57)), 1);
+    assert!(Policy::read(odd.as_bytes()).is_ok());
+}
+
+#[test]
+fn malformed_catalogues_say_where() {
+    let text = |from: &str, to: &str| refused(from, to).to_string();
+    let missing = text("missing_max = 1", "missing_maximum = 1");
+    assert!(missing.contains(", column 1: unknown field `missing_maximum`"), "{missing}");
+    let problem = Policy::read(b"[policy]\nname = \"\xff\"").unwrap_err();
+    assert!(problem.to_string().starts_with("line 2, column 9: not UTF-8"), "{problem}");
+    assert!(problem.said(Language::Chinese).starts_with("第 2 行第 9 列：不是 UTF-8"));
+    let field = Policy::read(CATALOGUE.replacen("missing_max", "missing_most", 1).as_bytes()).unwrap_err();
+    let chinese = field.said(Language::Chinese);
+    assert!(chinese.contains("没有这个字段：`missing_most`，应为以下之一：`name`"), "{chinese}");
+}
+
+#[test]
 fn rulesets_end_with_a_rule_for_every_row_and_never_defer() {
     let last = "{ id = \"no_trace\", decide = \"unmatched\" },";
     let none = PolicyError::NoLastRule("standard".into());
@@ -117,7 +146,7 @@ fn rulesets_end_with_a_rule_for_every_row_and_never_defer() {
 #[test]
 fn everything_is_bounded() {
     let too_many = |what, limit| PolicyError::TooMany { what, limit };
-    let bound = too_many("counts in a bound of a rule", 15);
+    let bound = too_many(Items::Bound, 15);
     assert_eq!(refused("at_least = { weak_positive = 1 }", "at_least = { weak_positive = 16 }"), bound);
     assert_eq!(refused("at_least = { weak_positive = 1 }", "at_most = { weak_positive = 4294967295 }"), bound);
     let fifteen = CATALOGUE.replace("at_least = { weak_positive = 1 }", "at_most = { weak_positive = 15 }");
@@ -128,15 +157,15 @@ fn everything_is_bounded() {
     assert_eq!(refused("retention_days = 40", "retention_days = 401"), retention(401, 400));
     assert_eq!(refused("decision_retention_days = 400", "decision_retention_days = 39"), retention(40, 39));
 
-    let days = || too_many("days in a term or window", 36_525);
+    let days = || too_many(Items::Days, 36_525);
     assert_eq!(refused("days_between_rounds = 25", "days_between_rounds = 36526"), days());
     assert_eq!(refused("decision_retention_days = 400", "decision_retention_days = 9223372036854775807"), days());
     assert_eq!(refused("window_days = 90", "window_days = 4294967295"), days());
 
     let rules: String = (0..128).map(|i| format!("{{ id = \"r{i}\", decide = \"certified\" }},")).collect();
-    assert_eq!(refused("rules = [", &format!("rules = [{rules}")), too_many("rules in a ruleset", 128));
+    assert_eq!(refused("rules = [", &format!("rules = [{rules}")), too_many(Items::Rules, 128));
     let groups = (0..255).map(|_| "[],").collect::<String>();
-    assert_eq!(refused("pool_groups = [", &format!("pool_groups = [{groups}")), too_many("pool groups", 255));
+    assert_eq!(refused("pool_groups = [", &format!("pool_groups = [{groups}")), too_many(Items::Groups, 255));
 
     let department =
         |i| format!("\n[[department]]\nid = \"d{i}\"\nname_zh = \"\"\nname_en = \"\"\nroster_owner = false\n");
@@ -145,7 +174,7 @@ fn everything_is_bounded() {
         Policy::read(text.as_bytes()).map(|_| ())
     };
     assert_eq!(more(&department, 1_018), Ok(()));
-    assert_eq!(more(&department, 1_019), Err(too_many("departments", 1_023)));
+    assert_eq!(more(&department, 1_019), Err(too_many(Items::Departments, 1_023)));
     let channel = |i| {
         format!(
             "\n[[channel]]\nnumber = {}\nid = \"c{i}\"\ndepartment = \"police\"\nname_zh = \"\"\nname_en = \"\"\n\
@@ -154,7 +183,7 @@ fn everything_is_bounded() {
         )
     };
     assert_eq!(more(&channel, 248), Ok(()));
-    assert_eq!(more(&channel, 249), Err(too_many("channels", 256)));
+    assert_eq!(more(&channel, 249), Err(too_many(Items::Channels, 256)));
     let matter = |i| {
         format!(
             "\n[[matter]]\nnumber = {}\nid = \"m{i}\"\ndepartment = \"bureau\"\nname_zh = \"\"\nname_en = \"\"\n\
@@ -163,7 +192,7 @@ fn everything_is_bounded() {
         )
     };
     assert_eq!(more(&matter, 254), Ok(()));
-    assert_eq!(more(&matter, 255), Err(too_many("matters", 256)));
+    assert_eq!(more(&matter, 255), Err(too_many(Items::Matters, 256)));
 }
 
 #[test]
@@ -177,7 +206,7 @@ fn a_policy_may_ask_for_size_classes_of_pools() {
     for step in ["0", "-1", "1.5"] {
         assert!(matches!(read(step), Err(PolicyError::Malformed(_))), "{step}");
     }
-    let limit = Err(PolicyError::TooMany { what: "tags in a pool's size class", limit: 1_048_576 });
+    let limit = Err(PolicyError::TooMany { what: Items::Tags, limit: 1_048_576 });
     assert_eq!(read("1048577"), limit);
     assert_eq!(read("9223372036854775807"), limit);
 }

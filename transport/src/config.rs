@@ -64,33 +64,29 @@ impl Windows {
     pub const USUAL: Windows = Windows { stream: 2 << 20, connection: 4 << 20, socket_buffer: 2 << 20 };
 }
 
-/// Why a hub could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// Started outside a tokio runtime.
-    #[error("no tokio runtime is running")]
-    NoRuntime,
-    /// The certificate and the private key do not fit, or are not Ed25519.
-    #[error("the TLS identity is unusable: {0}")]
-    Identity(rustls::Error),
-    /// The manifest lists another key for the local party: nobody would admit it.
-    #[error("the local identity is not the one that the peers expect")]
-    OtherKey,
-    /// A party to dial or to accept is not among the peers.
-    #[error("member {} ({}) is to be connected but is not among the peers", .0.member, .0.role.name())]
-    UnknownPeer(Party),
-    /// The same party or the same key stands twice among the peers.
-    #[error("{0} is listed twice, or has the key of another peer")]
-    DuplicatePeer(String),
-    /// A socket could not be opened or set up.
-    #[error("socket: {0}")]
-    Socket(io::Error),
-    /// The spool folder is unusable.
-    #[error("spool folder {}: {error}", folder.display())]
-    Spool {
-        /// The folder.
-        folder: PathBuf,
-        /// What failed.
-        error: io::Error,
-    },
+wugan_protocol::texts! {
+    /// Why a hub could not start.
+    #[derive(Debug, thiserror::Error)]
+    pub enum StartError {
+        /// Started outside a tokio runtime.
+        NoRuntime "no tokio runtime is running" "没有运行中的 tokio 运行时";
+        /// The certificate and the private key do not fit, or are not Ed25519.
+        Identity(error: rustls::Error) "the TLS identity is unusable: {error}" "TLS 身份不可用：{error}";
+        /// The manifest lists another key for the local party: nobody would admit it.
+        OtherKey
+            "the local identity is not the one that the peers expect"
+            "本机身份与其他成员所知的不一致";
+        /// A party to dial or to accept is not among the peers.
+        UnknownPeer(party: Party)
+            "{party} is to be connected but is not among the peers"
+            "要连接的 {party} 不在成员之列";
+        /// The same party or the same key stands twice among the peers.
+        DuplicatePeer(name: String)
+            "{name} is listed twice, or has the key of another peer"
+            "{name} 重复列出，或与其他成员的密钥相同";
+        /// A socket could not be opened or set up.
+        Socket(error: io::Error) "socket: {error}" "套接字：{error}";
+        /// The spool folder is unusable.
+        Spool { folder: PathBuf, error: io::Error } "spool folder {folder}: {error}" "暂存文件夹 {folder}：{error}";
+    }
 }

@@ -18,6 +18,8 @@ use wugan_keys::{
 use wugan_protocol::{
     manifest::Federation,
     party::{Party, Role},
+    text::{TomlProblem, parse_toml},
+    texts,
 };
 
 use crate::{
@@ -92,74 +94,80 @@ pub struct Examined {
     pub state: PathBuf,
 }
 
-/// Why a party's program cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum HomeError {
-    /// The configuration cannot be read.
-    #[error("configuration {path}: {reason}")]
-    Config {
-        /// The file.
-        path: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// Keys, manifest or policy.
-    #[error(transparent)]
-    Keys(#[from] CommandError),
-    /// The key files.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The manifest does not list this party.
-    #[error("the federation manifest lists no {role} of member {id}; check `id` in the configuration")]
-    NotListed {
-        /// The id configured.
-        id: String,
-        /// The role of this program.
-        role: &'static str,
-    },
-    /// The manifest lists another key.
-    #[error(
-        "the identity in {keys} is not the one that the federation manifest lists for {id}; give the authority the \
-         card of this identity, or put the right key folder in place"
-    )]
-    OtherKey {
-        /// The id configured.
-        id: String,
-        /// The key folder.
-        keys: String,
-    },
-    /// A demonstration's policy in service.
-    #[error(
-        "the policy allows rounds without any days between them (days_between_rounds = 0), which lets single people be \
-         singled out; a member in service refuses it. `service = false` in [member] is for demonstrations only"
-    )]
-    DemonstrationPolicy,
-    /// The state database.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// A query of the state database.
-    #[error("state database: {0}")]
-    Query(#[from] rusqlite::Error),
-    /// The state folder.
-    #[error("state folder {path}: {error}")]
-    State {
-        /// The folder.
-        path: String,
-        /// What failed.
-        error: io::Error,
-    },
+texts! {
+    /// Why a party's program cannot start.
+    #[derive(Debug, thiserror::Error)]
+    pub enum HomeError {
+        /// The configuration cannot be read.
+        Config { path: PathBuf, error: io::Error } "configuration {path}: {error}" "配置文件 {path}：{error}";
+        /// The configuration is not what it should be.
+        Toml { path: PathBuf, problem: TomlProblem }
+            "configuration {path}: {problem}; compare with the commented example in deploy/examples"
+            "配置文件 {path}：{problem}；请对照 deploy/examples 中带注释的示例改正";
+        /// Keys, manifest or policy.
+        Keys(#[from] error: CommandError) "{error}" "{error}";
+        /// The key files.
+        Store(#[from] error: StoreError) "{error}" "{error}";
+        /// The manifest does not list this party.
+        NotListed { id: String, role: &'static str }
+            "the federation manifest lists no {role} of member {id}; check `id` in the configuration"
+            "联合体清单中没有成员 {id} 的 {role} 角色；请核对配置中的 `id`";
+        /// The manifest lists another key.
+        OtherKey { id: String, keys: PathBuf }
+            "the identity in {keys} is not the one that the federation manifest lists for {id}; give the authority the \
+             card of this identity, or put the right key folder in place"
+            "{keys} 中的身份与联合体清单所列 {id} 的不一致；请把该身份的身份卡交给授权方，或放回正确的密钥文件夹";
+        /// A demonstration's policy in service.
+        DemonstrationPolicy
+            "the policy allows rounds without any days between them (days_between_rounds = 0), which lets single people \
+             be singled out; a member in service refuses it. `service = false` in [member] is for demonstrations only"
+            "策略允许两轮之间不隔任何天数（days_between_rounds = 0），可能借此识别个人；正式运行的成员拒绝这种策略。\
+             [member] 中的 `service = false` 只供演示";
+        /// The state database.
+        Journal(#[from] error: JournalError) "{error}" "{error}";
+        /// A query of the state database.
+        Query(#[from] error: rusqlite::Error) "state database: {error}" "状态数据库：{error}";
+        /// The state folder.
+        State { path: PathBuf, error: io::Error } "state folder {path}: {error}" "状态文件夹 {path}：{error}";
+    }
 }
 
 /// Reads a configuration file of type `C`; `C`'s paths are relative to the file's folder, which is returned.
 ///
 /// # Errors
-/// [`HomeError::Config`] names the file, the line and what is wrong.
+/// [`HomeError::Config`], or [`HomeError::Toml`] with the line and what is wrong.
 pub fn read_config<C: serde::de::DeserializeOwned>(path: &Path) -> Result<(C, PathBuf), HomeError> {
-    let failed = |reason: String| HomeError::Config { path: path.display().to_string(), reason };
-    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-    let config = toml::from_str(&text).map_err(|error| failed(error.to_string()))?;
+    let text = std::fs::read(path).map_err(|error| HomeError::Config { path: path.to_owned(), error })?;
+    let config = parse_toml(&text).map_err(|problem| HomeError::Toml { path: path.to_owned(), problem })?;
     let folder = path.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
     Ok((config, folder))
+}
+
+impl MemberConfig {
+    /// The verified federation.
+    pub(crate) fn federation(&self, base: &Path) -> Result<Federation, HomeError> {
+        let [manifest, policy, authority] = [&self.federation, &self.policy, &self.authority].map(|p| base.join(p));
+        Ok(commands::read_federation(&manifest, &policy, &authority)?)
+    }
+
+    /// Which party of the federation this is.
+    pub(crate) fn party(&self, federation: &Federation, role: Role) -> Result<Party, HomeError> {
+        if self.service && federation.policy().days_between_rounds == 0 {
+            return Err(HomeError::DemonstrationPolicy);
+        }
+        let party = federation.party(&self.id, role);
+        party.ok_or_else(|| HomeError::NotListed { id: self.id.clone(), role: role.name() })
+    }
+
+    /// The party's keys, which must be those that the manifest lists.
+    pub(crate) fn open_keys(&self, base: &Path, federation: &Federation, party: Party) -> Result<PartyKeys, HomeError> {
+        let folder = base.join(&self.keys);
+        let keys = PartyKeys::open(&folder, party.role)?;
+        if federation.key(party) != Some(wugan_protocol::envelope::Signer::public_key(keys.identity.as_ref())) {
+            return Err(HomeError::OtherKey { id: self.id.clone(), keys: folder });
+        }
+        Ok(keys)
+    }
 }
 
 impl Home {
@@ -169,7 +177,7 @@ impl Home {
     /// See [`HomeError`].
     pub fn open(config: &MemberConfig, base: &Path, role: Role) -> Result<Home, HomeError> {
         let Examined { party, federation, keys, state } = Home::examine(config, base, role)?;
-        let folder = |error| HomeError::State { path: state.display().to_string(), error };
+        let folder = |error| HomeError::State { path: state.clone(), error };
         std::fs::create_dir_all(state.join("spool")).map_err(folder)?;
         std::fs::set_permissions(&state, Permissions::from_mode(0o700)).map_err(folder)?;
         let journal = Journal::open(&state.join("state.sqlite"))?;
@@ -181,20 +189,10 @@ impl Home {
     /// # Errors
     /// See [`HomeError`].
     pub fn examine(config: &MemberConfig, base: &Path, role: Role) -> Result<Examined, HomeError> {
-        let at = |path: &Path| base.join(path);
-        let (manifest, policy, authority) = (at(&config.federation), at(&config.policy), at(&config.authority));
-        let federation = commands::read_federation(&manifest, &policy, &authority)?;
-        if config.service && federation.policy().days_between_rounds == 0 {
-            return Err(HomeError::DemonstrationPolicy);
-        }
-        let party = federation.party(&config.id, role);
-        let party = party.ok_or_else(|| HomeError::NotListed { id: config.id.clone(), role: role.name() })?;
-        let keys = PartyKeys::open(&at(&config.keys), role)?;
-        if federation.key(party) != Some(wugan_protocol::envelope::Signer::public_key(keys.identity.as_ref())) {
-            let (id, keys) = (config.id.clone(), at(&config.keys).display().to_string());
-            return Err(HomeError::OtherKey { id, keys });
-        }
-        Ok(Examined { party, federation, keys, state: at(&config.state) })
+        let federation = config.federation(base)?;
+        let party = config.party(&federation, role)?;
+        let keys = config.open_keys(base, &federation, party)?;
+        Ok(Examined { party, federation, keys, state: base.join(&config.state) })
     }
 
     /// What the journal holds.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use wugan_protocol::{engine::Fact, limits};
 
 /// The database of one party.
@@ -10,28 +10,20 @@ pub struct Journal {
     database: Connection,
 }
 
-/// Why a journal cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// SQLite's error.
-    #[error("the state database {path} cannot be used: {error}; check free space, owner and rights of its folder")]
-    Sqlite {
-        /// The file.
-        path: String,
-        /// What SQLite says.
-        error: rusqlite::Error,
-    },
-    /// Written by another version.
-    #[error(
-        "the state database {path} has schema {found}, this program reads schema {SCHEMA}; start the version that wrote \
-         it, or restore a copy made by this version"
-    )]
-    Schema {
-        /// The file.
-        path: String,
-        /// The schema found.
-        found: i64,
-    },
+wugan_protocol::texts! {
+    /// Why a journal cannot be used.
+    #[derive(Debug, thiserror::Error)]
+    pub enum JournalError {
+        /// SQLite's error.
+        Sqlite { path: String, error: rusqlite::Error }
+            "the state database {path} cannot be used: {error}; check free space, owner and rights of its folder"
+            "状态数据库 {path} 无法使用：{error}；请检查磁盘空间以及文件夹的属主和权限";
+        /// Written by another version.
+        Schema { path: String, found: i64 }
+            "the state database {path} has schema {found}, this program reads schema {SCHEMA}; start the version that \
+             wrote it, or restore a copy made by this version"
+            "状态数据库 {path} 的结构版本为 {found}，本程序只能读取版本 {SCHEMA}；请用写入它的版本启动，或恢复本版本的备份";
+    }
 }
 
 impl Journal {
@@ -51,6 +43,25 @@ impl Journal {
             found => return Err(JournalError::Schema { path: name, found }),
         }
         Ok(Journal { database })
+    }
+
+    /// Whether this program reads the database, where there is one; changes nothing, and waits for no lock.
+    ///
+    /// # Errors
+    /// See [`JournalError`].
+    pub fn examine(path: &Path) -> Result<(), JournalError> {
+        if !path.exists() {
+            return Ok(());
+        }
+        let name = path.display().to_string();
+        let failed = |error| JournalError::Sqlite { path: name.clone(), error };
+        let uri = format!("file:{}?immutable=1", name.replace('%', "%25").replace('?', "%3f").replace('#', "%23"));
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        let database = Connection::open_with_flags(uri, flags).map_err(failed)?;
+        match database.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)? {
+            0 | SCHEMA => Ok(()),
+            found => Err(JournalError::Schema { path: name, found }),
+        }
     }
 
     /// Makes facts durable, all or none. A value that is unset is gone when this returns, also from the write-ahead log.
@@ -206,5 +217,6 @@ mod tests {
         let path = folder.path().join("state.sqlite");
         Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 9").unwrap();
         assert!(matches!(Journal::open(&path), Err(JournalError::Schema { found: 9, .. })));
+        assert!(matches!(Journal::examine(&path), Err(JournalError::Schema { found: 9, .. })));
     }
 }

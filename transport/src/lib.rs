@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+pub mod check;
 pub mod home;
 pub mod journal;
 pub mod rounds;
@@ -29,6 +30,7 @@ mod harden;
 mod hello;
 mod hub;
 mod link;
+mod program;
 mod quic;
 mod sockets;
 mod spool;
@@ -38,5 +40,7 @@ pub use config::{HubConfig, Peer, StartError, Windows};
 pub use files::{IncomingFile, SendFileError};
 pub use harden::{harden_process, logging};
 pub use hub::{Event, Hub, SendError};
+pub use program::{program, tell};
 pub use sockets::listen_socket;
 pub use tls::TlsIdentity;
+pub use wugan_keys::language;

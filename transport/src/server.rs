@@ -23,6 +23,7 @@ use wugan_protocol::{
 };
 
 use crate::{
+    check::{self, Finding, Wanted},
     config::Windows,
     home::{Home, MemberConfig, ServerConfig, fresh, read_config},
     rounds::{Made, Rounds},
@@ -227,8 +228,7 @@ impl<T: Task> shell::Worker<Job<T>, Done<T::Key>> for Worker {
 pub fn run<T: Task>(config: &Path) -> Result<(), ServiceError> {
     let (config, base): (Config, _) = read_config(config)?;
     let home = Home::open(&config.member, &base, T::ROLE)?;
-    let address = config.server.listen;
-    let listen = listen_socket(&address).map_err(|error| ServiceError::open(format!("listen = {address:?}"), error))?;
+    let listen = listen_socket(&config.server.listen)?;
     let stored = home.stored()?;
     let restored = Restored { log: &stored.log, own: &stored.own, facts: stored.facts };
     let federation = home.federation.clone();
@@ -239,6 +239,16 @@ pub fn run<T: Task>(config: &Path) -> Result<(), ServiceError> {
     let (accept, dial) = (in_roles(T::ADMITS), in_roles(T::DIALS));
     let setup = Setup { listen: Some(listen), accept, dial, windows: T::WINDOWS, ..Setup::of(home) };
     Ok(shell::run(setup, engine, worker, drop)?)
+}
+
+/// Tries the configuration of a server, changing nothing.
+///
+/// # Errors
+/// A configuration that cannot be read; everything else is in the result.
+pub fn check<T: Task>(config: &Path) -> Result<Vec<Finding>, ServiceError> {
+    let (config, base): (Config, _) = read_config(config)?;
+    let wanted = Wanted { role: T::ROLE, listen: Some(&config.server.listen), dials: T::DIALS };
+    Ok(check::member(&config.member, &base, &wanted).findings)
 }
 
 /// A server's configuration file. Unknown fields are refused; paths are relative to the file.

@@ -11,20 +11,21 @@ use std::{
     io,
     net::UdpSocket,
     path::PathBuf,
-    process::ExitCode,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use sd_notify::NotifyState;
 use tokio::{sync::mpsc, task::JoinSet};
 use wugan_protocol::{
-    engine::{Command, Engine, Fact, Input, Offer, Severity},
+    engine::{Command, Engine, Fact, Input, Offer, Severity, Stop},
     hexes::Hex,
     manifest::Federation,
     member::RestoreError,
     message::Message,
     party::Party,
     reason::Reason,
+    texts,
 };
 
 pub use threads::{LogSink, Worker};
@@ -32,7 +33,6 @@ pub use threads::{LogSink, Worker};
 use crate::{
     config::{HubConfig, Peer, StartError, Windows},
     files::IncomingFile,
-    harden::{harden_process, logging},
     home::{Home, HomeError},
     hub::{Event, Hub},
     journal::Journal,
@@ -86,65 +86,66 @@ impl Setup {
     }
 }
 
-/// Why a party's program ended.
-#[derive(Debug, thiserror::Error)]
-pub enum ShellError {
-    /// The connections could not be set up.
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// No address is known for a server.
-    #[error("the federation manifest has no address for {0}")]
-    NoAddress(String),
-    /// Durable state could not be written.
-    #[error("state cannot be written: {0}; nothing was sent that rests on it. Free space on the disk and start again")]
-    State(String),
-    /// The engine asked for it.
-    #[error("{0}")]
-    Stopped(String),
-    /// The system refused something basic.
-    #[error("{0}")]
-    System(#[from] io::Error),
-}
-
-/// Why a party's program does not run.
-#[derive(Debug, thiserror::Error)]
-pub enum ServiceError {
-    /// Its configuration, keys or state.
-    #[error(transparent)]
-    Home(#[from] HomeError),
-    /// Its state.
-    #[error(transparent)]
-    Restore(#[from] RestoreError),
-    /// A file or socket.
-    #[error("{what}: {error}")]
-    Open {
-        /// Which.
-        what: String,
-        /// What failed.
-        error: io::Error,
-    },
-    /// While it ran.
-    #[error(transparent)]
-    Shell(#[from] ShellError),
-}
-
-impl ServiceError {
-    /// That something cannot be opened.
-    pub fn open(what: impl Into<String>, error: io::Error) -> ServiceError {
-        ServiceError::Open { what: what.into(), error }
+texts! {
+    /// Why a party's program ended.
+    #[derive(Debug, thiserror::Error)]
+    pub enum ShellError {
+        /// The connections could not be set up.
+        Start(#[from] error: StartError) "{error}" "{error}";
+        /// No address is known for a server.
+        NoAddress(party: String)
+            "the federation manifest has no address for {party}"
+            "联合体清单中没有 {party} 的地址";
+        /// Durable state could not be written.
+        State(error: String)
+            "state cannot be written: {error}; nothing was sent that rests on it. Free space on the disk and start again"
+            "状态无法写入：{error}；依赖它的内容均未发出。请腾出磁盘空间后重新启动";
+        /// The engine asked for it.
+        Stopped(#[from] stop: Stop) "{stop}" "{stop}";
+        /// The system refused something basic.
+        System(#[from] error: io::Error) "{error}" "{error}";
     }
 }
 
-/// A service's whole program: hardens the process, logs (as JSON objects if asked), runs.
-pub fn program(json: bool, run: impl FnOnce() -> Result<(), ServiceError>) -> ExitCode {
-    logging(json);
-    let hardened = harden_process().map_err(|error| ServiceError::open("process limits", error));
-    match hardened.and_then(|()| run()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error}");
-            ExitCode::FAILURE
-        }
+texts! {
+    /// Why a party's program does not run.
+    #[derive(Debug, thiserror::Error)]
+    pub enum ServiceError {
+        /// Its configuration, keys or state.
+        Home(#[from] error: HomeError) "{error}" "{error}";
+        /// Its state.
+        Restore(#[from] error: RestoreError) "{error}" "{error}";
+        /// A file or folder.
+        Open { path: PathBuf, error: io::Error } "{path}: {error}" "{path}：{error}";
+        /// The announcement of a node's first key epoch.
+        Announcement { path: PathBuf, error: io::Error }
+            "{path}: {error}; make it with `wugan-keys epoch new`"
+            "{path}：{error}；请用 `wugan-keys epoch new` 生成";
+        /// The admin socket.
+        Admin { socket: PathBuf, error: io::Error }
+            "admin socket {socket}: {error}; does another coordinator answer on it?"
+            "管理套接字 {socket}：{error}；是否已有协调方在使用它？";
+        /// Where a server listens.
+        Listen { address: String, error: io::Error }
+            "cannot listen on {address}: {error}; see `listen` in the configuration"
+            "无法在 {address} 上监听：{error}；请核对配置中的 `listen`";
+        /// Standard input instead.
+        NoSocket
+            "listen = \"stdin\", but standard input is not a UDP socket; it is for services that systemd gives one"
+            "listen = \"stdin\"，但标准输入不是 UDP 套接字；此写法只用于由 systemd 交给套接字的服务";
+        /// What protects secrets in memory.
+        Harden(error: io::Error) "core dumps cannot be forbidden: {error}" "无法禁止核心转储：{error}";
+        /// No folder for temporary files.
+        Scratch(error: io::Error) "temporary folder: {error}" "临时文件夹：{error}";
+        /// While it ran.
+        Shell(#[from] error: ShellError) "{error}" "{error}";
+    }
+}
+
+impl ServiceError {
+    /// That a file or folder cannot be opened.
+    pub fn open(path: impl Into<PathBuf>, error: io::Error) -> ServiceError {
+        ServiceError::Open { path: path.into(), error }
     }
 }
 
@@ -170,7 +171,9 @@ where
     runtime.block_on(async {
         let (mut shell, locals) = Shell::start(setup, engine, worker)?;
         attend(locals);
+        tell_manager(NotifyState::Ready);
         let outcome = shell.serve().await;
+        tell_manager(NotifyState::Stopping);
         shell.hub.close(CLOSE_WITHIN).await;
         outcome
     })
@@ -310,7 +313,7 @@ where
             Command::Local(job) => self.workers.give(job),
             Command::Tell(Severity::Info, text) => tracing::info!("{text}"),
             Command::Tell(Severity::Warn, text) => tracing::warn!("{text}"),
-            Command::Stop(text) => return Err(ShellError::Stopped(text)),
+            Command::Stop(stop) => return Err(stop.into()),
         }
         Ok(())
     }
@@ -357,6 +360,13 @@ fn addresses(federation: &Federation, dial: &[Party]) -> Result<Vec<(Party, Stri
         Ok((*party, address.to_owned()))
     };
     dial.iter().map(address).collect()
+}
+
+/// Tells systemd, where it started this program and waits for it (`Type=notify`).
+fn tell_manager(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "the service manager cannot be told");
+    }
 }
 
 /// A thread that is gone would leave a program that looks alive and does nothing; and a panic's text may hold anything.

@@ -8,31 +8,33 @@ use std::{
 
 use rustix::net::{SocketType, sockopt::socket_type};
 
+use crate::shell::ServiceError;
+
 /// Opens the listening socket. `stdin` takes the UDP socket on file descriptor 0, as systemd (`StandardInput=socket`)
 /// and inetd hand it over, so that the port outlives a restart; anything else is an address to bind, like `[::]:4433`.
 ///
 /// # Errors
 /// The address cannot be bound, or file descriptor 0 is not a UDP socket.
-pub fn listen_socket(spec: &str) -> io::Result<UdpSocket> {
+pub fn listen_socket(spec: &str) -> Result<UdpSocket, ServiceError> {
+    let failed = |error| ServiceError::Listen { address: spec.to_owned(), error };
     let socket = match spec {
-        "stdin" => inherited(io::stdin().as_fd().try_clone_to_owned()?)?,
-        address => UdpSocket::bind(address)
-            .map_err(|e| io::Error::new(e.kind(), format!("cannot listen on {address}: {e}")))?,
+        "stdin" => {
+            let descriptor = io::stdin().as_fd().try_clone_to_owned().map_err(failed)?;
+            inherited(descriptor).ok_or(ServiceError::NoSocket)?
+        }
+        address => UdpSocket::bind(address).map_err(failed)?,
     };
-    socket.set_nonblocking(true)?;
+    socket.set_nonblocking(true).map_err(failed)?;
     Ok(socket)
 }
 
-fn inherited(descriptor: OwnedFd) -> io::Result<UdpSocket> {
-    let refused = || io::Error::new(io::ErrorKind::InvalidInput, "standard input is not a UDP socket");
-    match socket_type(&descriptor) {
-        Ok(SocketType::DGRAM) => {}
-        _ => return Err(refused()),
+fn inherited(descriptor: OwnedFd) -> Option<UdpSocket> {
+    if socket_type(&descriptor) != Ok(SocketType::DGRAM) {
+        return None;
     }
     let socket = UdpSocket::from(descriptor);
     // A Unix datagram socket has no internet address.
-    socket.local_addr().map_err(|_| refused())?;
-    Ok(socket)
+    socket.local_addr().is_ok().then_some(socket)
 }
 
 #[cfg(test)]
@@ -47,9 +49,9 @@ mod tests {
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = udp.local_addr().unwrap();
         assert_eq!(inherited(udp.into()).unwrap().local_addr().unwrap(), address);
-        assert!(inherited(TcpListener::bind("127.0.0.1:0").unwrap().into()).is_err());
-        assert!(inherited(UnixDatagram::unbound().unwrap().into()).is_err());
-        assert!(inherited(std::fs::File::open("/dev/null").unwrap().into()).is_err());
+        assert!(inherited(TcpListener::bind("127.0.0.1:0").unwrap().into()).is_none());
+        assert!(inherited(UnixDatagram::unbound().unwrap().into()).is_none());
+        assert!(inherited(std::fs::File::open("/dev/null").unwrap().into()).is_none());
     }
 
     #[test]

@@ -154,7 +154,7 @@ impl Drop for Promise {
 const EXTENSION: &str = "part";
 
 /// Bytes that stay free for databases and logs.
-const FREE_BYTES_MIN: u64 = 64 << 20;
+pub(crate) const FREE_BYTES_MIN: u64 = 64 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@ use wugan_protocol::{
     party::{MemberNumber, Party},
     policy::Class,
     reason::Reason,
+    texts,
 };
 
 use super::{DepartmentStatus, OwnerStatus, Phase, View};
@@ -74,23 +75,22 @@ pub enum Awaited {
     Delivery {},
 }
 
-/// Why something is not done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "because", rename_all = "snake_case")]
-pub enum Why {
-    /// The party that has to do it is not connected.
-    NotConnected {},
-    /// It said that it cannot.
-    Failed {
-        /// Its reason.
-        reason: Reason,
-    },
-    /// The coordinator refused what it sent.
-    Refused {},
-    /// It is connected, and has not done it yet.
-    UnderWay {},
-    /// Its time has not come.
-    NotYet {},
+texts! {
+    /// Why something is not done.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(tag = "because", rename_all = "snake_case")]
+    pub enum Why {
+        /// The party that has to do it is not connected.
+        NotConnected {} "not connected" "未连接";
+        /// It said that it cannot.
+        Failed { reason: Reason } "{reason}" "{reason}";
+        /// The coordinator refused what it sent.
+        Refused {} "refused by the coordinator" "协调方已拒收";
+        /// It is connected, and has not done it yet.
+        UnderWay {} "under way" "进行中";
+        /// Its time has not come.
+        NotYet {} "not time yet" "未到时间";
+    }
 }
 
 impl View<'_> {

@@ -3,6 +3,7 @@ use wugan_protocol::{
     party::Party,
     reason::Reason,
     statement::{Receipt, Statement},
+    text::Language,
 };
 
 use crate::{
@@ -10,7 +11,6 @@ use crate::{
     round::node,
     status::{Awaited, Phase, Why},
     testing::{Rig, START},
-    text::Language,
 };
 
 fn refused(response: Response) -> Refusal {

@@ -1,11 +1,11 @@
 use wugan_protocol::reason::Reason;
+use wugan_protocol::text::Language;
 
 use crate::{
     admin::{Done, Refusal, Request, Response},
     round::node,
     status::Phase,
     testing::{self, CATALOGUE, Rig, START},
-    text::Language,
 };
 
 fn refused(response: Response) -> Refusal {

@@ -1,6 +1,8 @@
 //! Answers to the staff's requests, in words.
 
-use super::{Language, Text, clock, list, reason, say};
+use wugan_protocol::text::{Language, Say};
+
+use super::{Text, clock, list};
 use crate::admin::{Channels, Done, Refusal, Response};
 
 impl Response {
@@ -16,53 +18,55 @@ impl Response {
 
 impl Done {
     fn text(&self, language: Language) -> String {
-        let say = |text, parts: &[&dyn std::fmt::Display]| say(language, text, parts);
-        match self {
+        let list = |names: &[String]| list(language, names);
+        let text = match self {
             Done::Opened { month, pools_close_from, enrolment_until, rows_until } => {
                 let [pools, enrolment, rows] = [pools_close_from, enrolment_until, rows_until].map(|time| clock(*time));
-                say(Text::Opened, &[month, &pools, &enrolment, &rows])
+                Text::Opened { month: *month, pools, enrolment, rows }
             }
-            Done::PoolsClosed { missing } if missing.is_empty() => say(Text::PoolsClosed, &[]),
-            Done::PoolsClosed { missing } => say(Text::PoolsClosedMissing, &[&channels(language, missing)]),
-            Done::RowsClosed { absent } if absent.is_empty() => say(Text::RowsClosed, &[]),
-            Done::RowsClosed { absent } => say(Text::RowsClosedAbsent, &[&list(language, absent)]),
-            Done::RoundClosed { undecided } if undecided.is_empty() => say(Text::RoundClosed, &[]),
-            Done::RoundClosed { undecided } => say(Text::RoundClosedWithout, &[&list(language, undecided)]),
-            Done::Abandoned { month } => say(Text::AbandonedDone, &[month]),
-        }
+            Done::PoolsClosed { missing } if missing.is_empty() => Text::PoolsClosed,
+            Done::PoolsClosed { missing } => Text::PoolsClosedMissing { missing: channels(language, missing) },
+            Done::RowsClosed { absent } if absent.is_empty() => Text::RowsClosed,
+            Done::RowsClosed { absent } => Text::RowsClosedAbsent { absent: list(absent) },
+            Done::RoundClosed { undecided } if undecided.is_empty() => Text::RoundClosed,
+            Done::RoundClosed { undecided } => Text::RoundClosedWithout { undecided: list(undecided) },
+            Done::Abandoned { month } => Text::AbandonedDone { month: *month },
+        };
+        text.said(language)
     }
 }
 
 impl Refusal {
     fn text(&self, language: Language) -> String {
-        let say = |text, parts: &[&dyn std::fmt::Display]| say(language, text, parts);
-        match self {
-            Refusal::Unreadable {} => say(Text::Unreadable, &[]),
-            Refusal::NoWitness {} => say(Text::NoWitness, &[]),
-            Refusal::RoundOpen { month } => say(Text::RoundOpen, &[month]),
-            Refusal::NoRound {} => say(Text::NoRound, &[]),
-            Refusal::MonthNotLater { counted } => say(Text::MonthNotLater, &[counted]),
-            Refusal::TooSoon { from, days } => say(Text::TooSoon, &[&clock(*from), days]),
-            Refusal::KeysMissing { departments } => say(Text::KeysMissing, &[&list(language, departments)]),
-            Refusal::Times { seconds_max } => say(Text::Times, &[&(seconds_max / 86_400)]),
-            Refusal::CloseTooEarly { from } => say(Text::CloseTooEarly, &[&clock(*from)]),
+        let list = |names: &[String]| list(language, names);
+        let text = match self {
+            Refusal::Unreadable {} => Text::Unreadable,
+            Refusal::NoWitness {} => Text::NoWitness,
+            Refusal::RoundOpen { month } => Text::RoundOpen { month: *month },
+            Refusal::NoRound {} => Text::NoRound,
+            Refusal::MonthNotLater { counted } => Text::MonthNotLater { month: *counted },
+            Refusal::TooSoon { from, days } => Text::TooSoon { from: clock(*from), days: *days },
+            Refusal::KeysMissing { departments } => Text::KeysMissing { departments: list(departments) },
+            Refusal::Times { seconds_max } => Text::Times { days: seconds_max / 86_400 },
+            Refusal::CloseTooEarly { from } => Text::CloseTooEarly { from: clock(*from) },
             Refusal::TooManyMissing { missing_max, needed, missing } => {
                 let missing = channels(language, missing);
                 match needed.as_slice() {
-                    [] => say(Text::TooManyMissing, &[missing_max, &missing]),
-                    needed => say(Text::Needed, &[&list(language, needed), &missing]),
+                    [] => Text::TooManyMissing { most: *missing_max, missing },
+                    needed => Text::Needed { needed: list(needed), missing },
                 }
             }
-            Refusal::AwaitsList {} => say(Text::AwaitsList, &[]),
+            Refusal::AwaitsList {} => Text::AwaitsList,
             Refusal::OwnersIncomplete { owners, until } => {
-                say(Text::OwnersIncomplete, &[&list(language, owners), &clock(*until)])
+                Text::OwnersIncomplete { owners: list(owners), until: clock(*until) }
             }
             Refusal::OwnersUndecided { owners, until } => {
-                say(Text::OwnersUndecided, &[&list(language, owners), &clock(*until)])
+                Text::OwnersUndecided { owners: list(owners), until: clock(*until) }
             }
-            Refusal::ListLogged {} => say(Text::ListLogged, &[]),
-            Refusal::Rule { reason: rule } => say(Text::Rule, &[&reason(language, *rule)]),
-        }
+            Refusal::ListLogged {} => Text::ListLogged,
+            Refusal::Rule { reason } => Text::Rule { reason: *reason },
+        };
+        text.said(language)
     }
 }
 

@@ -1,52 +1,40 @@
 //! A status in words, a line for each department, owner and wait.
 
-use super::{Language, Text, clock, decision, list, reason, say};
-use crate::status::{Awaited, DepartmentStatus, MatterStatus, OwnerStatus, Phase, RoundStatus, Status, Wait, Why};
+use wugan_protocol::text::{Language, Say};
+
+use super::{Text, clock, list};
+use crate::status::{Awaited, DepartmentStatus, MatterStatus, OwnerStatus, Phase, RoundStatus, Status, Wait};
 
 impl Status {
     /// The status in words.
     pub fn text(&self, language: Language) -> String {
-        let (connected, parties) = (self.connected.len(), self.parties);
-        let mut lines = vec![say(language, Text::Connected, &[&connected, &parties, &self.entries])];
+        let (connected, parties, entries) = (self.connected.len(), self.parties, self.entries);
+        let mut lines = vec![Text::Connected { connected, parties, entries }.said(language)];
         match &self.round {
-            None => lines.push(phase(language, self.phase)),
+            None => lines.push(self.phase.said(language)),
             Some(round) => lines.extend(round_lines(language, self.phase, round)),
         }
         lines.join("\n")
     }
 }
 
-fn round_lines(language: Language, now: Phase, round: &RoundStatus) -> Vec<String> {
-    let heading = |text| say(language, text, &[]);
-    let mut lines = vec![say(language, Text::Headline, &[&round.month, &phase(language, now), &clock(round.since)])];
-    lines.push(heading(Text::Departments));
+fn round_lines(language: Language, phase: Phase, round: &RoundStatus) -> Vec<String> {
+    let headline = Text::Headline { month: round.month, phase, since: clock(round.since) };
+    let mut lines = vec![headline.said(language), Text::Departments.said(language)];
     lines.extend(round.departments.iter().map(|status| department(language, status)));
-    lines.push(heading(Text::Owners));
+    lines.push(Text::Owners.said(language));
     lines.extend(round.owners.iter().flat_map(|status| owner(language, status)));
     if !round.waits_for.is_empty() {
-        lines.push(heading(Text::WaitsFor));
-        lines.extend(round.waits_for.iter().map(|waiting| wait(language, waiting)));
+        lines.push(Text::WaitsFor.said(language));
+        lines.extend(round.waits_for.iter().map(|waiting| format!("  {}", wait(language, waiting).said(language))));
     }
     lines
 }
 
-fn phase(language: Language, phase: Phase) -> String {
-    let text = match phase {
-        Phase::Idle => Text::PhaseIdle,
-        Phase::Pools => Text::PhasePools,
-        Phase::List => Text::PhaseList,
-        Phase::Rows => Text::PhaseRows,
-        Phase::Deciding => Text::PhaseDeciding,
-        Phase::Closed => Text::PhaseClosed,
-        Phase::Abandoned => Text::PhaseAbandoned,
-    };
-    say(language, text, &[])
-}
-
 fn department(language: Language, status: &DepartmentStatus) -> String {
     let mut parts = vec![format!("{}/{}", status.received, status.channels)];
-    parts.extend((!status.connected).then(|| say(language, Text::Offline, &[])));
-    parts.extend(status.failed.iter().map(|failed| format!("{}: {}", failed.channel, reason(language, failed.reason))));
+    parts.extend((!status.connected).then(|| Text::Offline.said(language)));
+    parts.extend(status.failed.iter().map(|failed| format!("{}: {}", failed.channel, failed.reason.said(language))));
     format!("  {}: {}", status.id, list(language, parts))
 }
 
@@ -60,8 +48,8 @@ fn owner(language: Language, status: &OwnerStatus) -> Vec<String> {
         (status.delivered, Text::Delivered),
         (!status.connected, Text::Offline),
     ];
-    let steps = steps.into_iter().filter(|(reached, _)| *reached).map(|(_, text)| say(language, text, &[]));
-    let failed = status.failed.map(|failed| reason(language, failed));
+    let steps = steps.into_iter().filter(|(reached, _)| *reached).map(|(_, text)| text.said(language));
+    let failed = status.failed.map(|failed| failed.said(language));
     let mut lines = vec![format!("  {}: {}", status.id, list(language, steps.chain(failed)))];
     lines.extend(status.matters.iter().map(|status| matter(language, status)));
     lines
@@ -69,39 +57,24 @@ fn owner(language: Language, status: &OwnerStatus) -> Vec<String> {
 
 fn matter(language: Language, status: &MatterStatus) -> String {
     let counts = status.counts.iter().map(|count| {
-        let about = count.about.map_or_else(|| say(language, Text::Fewer, &[]), |about| about.to_string());
-        format!("{} {about}", decision(language, count.decision))
+        let about = count.about.map_or_else(|| Text::Fewer.said(language), |about| about.to_string());
+        format!("{} {about}", count.decision.said(language))
     });
     format!("    {}: {}", status.id, list(language, counts))
 }
 
-fn wait(language: Language, wait: &Wait) -> String {
-    let what = awaited(language, &wait.what);
-    format!("  {}", say(language, Text::Wait, &[&wait.who, &what, &clock(wait.since), &why(language, wait.why)]))
-}
-
-fn awaited(language: Language, what: &Awaited) -> String {
-    let say = |text, part: &dyn std::fmt::Display| say(language, text, &[part]);
-    match what {
-        Awaited::Pools { channels } => say(Text::AwaitPools, &list(language, channels)),
-        Awaited::PoolsTime { from } => say(Text::AwaitTime, &clock(*from)),
-        Awaited::List {} => say(Text::AwaitList, &""),
-        Awaited::Files { until } => say(Text::AwaitFiles, &clock(*until)),
-        Awaited::RecordsReceipt { owner } => say(Text::AwaitRecords, owner),
-        Awaited::RowsReceipt { owner } => say(Text::AwaitRows, owner),
-        Awaited::Bitmaps { owner } => say(Text::AwaitBitmaps, owner),
-        Awaited::Bits { owner } => say(Text::AwaitBits, owner),
-        Awaited::Decisions { owner } => say(Text::AwaitDecisions, owner),
-        Awaited::Delivery {} => say(Text::AwaitDelivery, &""),
-    }
-}
-
-fn why(language: Language, why: Why) -> String {
-    match why {
-        Why::NotConnected {} => say(language, Text::Offline, &[]),
-        Why::Failed { reason: failed } => reason(language, failed),
-        Why::Refused {} => say(language, Text::Refused, &[]),
-        Why::UnderWay {} => say(language, Text::UnderWay, &[]),
-        Why::NotYet {} => say(language, Text::NotYet, &[]),
-    }
+fn wait(language: Language, wait: &Wait) -> Text {
+    let what = match &wait.what {
+        Awaited::Pools { channels } => Text::AwaitPools { channels: list(language, channels) },
+        Awaited::PoolsTime { from } => Text::AwaitTime { from: clock(*from) },
+        Awaited::List {} => Text::AwaitList,
+        Awaited::Files { until } => Text::AwaitFiles { until: clock(*until) },
+        Awaited::RecordsReceipt { owner } => Text::AwaitRecords { owner: owner.clone() },
+        Awaited::RowsReceipt { owner } => Text::AwaitRows { owner: owner.clone() },
+        Awaited::Bitmaps { owner } => Text::AwaitBitmaps { owner: owner.clone() },
+        Awaited::Bits { owner } => Text::AwaitBits { owner: owner.clone() },
+        Awaited::Decisions { owner } => Text::AwaitDecisions { owner: owner.clone() },
+        Awaited::Delivery {} => Text::AwaitDelivery,
+    };
+    Text::Wait { who: wait.who.clone(), what: Box::new(what), since: clock(wait.since), why: wait.why }
 }

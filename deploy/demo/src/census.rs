@@ -5,7 +5,6 @@ use std::{
     path::Path,
 };
 
-use anyhow::Context;
 use wugan_keys::authority::OwnerDraft;
 use wugan_node::{
     quarantine::Quarantine,
@@ -14,20 +13,27 @@ use wugan_node::{
 };
 use wugan_protocol::{limits::COUNT_STEP, party::MemberNumber, person::PersonId, policy::Policy};
 
+use crate::text::{At, DemoError};
+
 /// Counts an owner's rosters, one for each month in their order; `folder` is the department's. An absent roster counts
 /// as empty: the node itself says so when the round comes.
 ///
 /// # Errors
 /// A disk that cannot be read or written.
-pub fn declare(policy: &Policy, owner: MemberNumber, folder: &Path, rosters: &[String]) -> anyhow::Result<OwnerDraft> {
+pub fn declare(
+    policy: &Policy,
+    owner: MemberNumber,
+    folder: &Path,
+    rosters: &[String],
+) -> Result<OwnerDraft, DemoError> {
     let own: Vec<String> = policy.matters_of(owner).map(|matter| matter.id.clone()).collect();
     let all = policy.matters.iter().map(|matter| matter.id.clone()).collect();
-    let matters = Matters::new(&own, &all).context("a matter of this owner is unknown")?;
+    let matters = Matters::new(&own, &all).ok_or_else(|| DemoError::NoMatter(policy.member_id(owner).to_owned()))?;
     let mut seen: BTreeSet<PersonId> = BTreeSet::new();
     let (mut people, mut newcomers) = (0, 0);
     let mut rows: BTreeMap<String, u64> = own.iter().map(|matter| (matter.clone(), 0)).collect();
     for (month, name) in rosters.iter().enumerate() {
-        let scratch = tempfile::tempdir_in(folder)?;
+        let scratch = tempfile::tempdir_in(folder).at(folder)?;
         let mut quarantine = Quarantine::create(scratch.path())?;
         let mut listed: BTreeSet<(PersonId, u16)> = BTreeSet::new();
         let keep = |person, matter| {

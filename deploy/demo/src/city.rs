@@ -30,6 +30,7 @@ use people::Population;
 use presence::Presence;
 use records::SCALE;
 use rng::Rng;
+use wugan_protocol::text::TomlProblem;
 
 /// The catalogue of a federation like the one of the source report.
 pub const CATALOGUE: &str = include_str!("../catalogue.toml");
@@ -100,36 +101,43 @@ pub struct RosterSizes {
     pub rows: BTreeMap<String, u64>,
 }
 
-/// Why a city could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum CityError {
-    /// The catalogue is not what it should be.
-    #[error("catalogue: {0}")]
-    Catalogue(#[from] Box<toml::de::Error>),
-    /// An id of the catalogue cannot name a file.
-    #[error("catalogue: `{0}` is no id: letters, digits, `_` and `-` only")]
-    Id(String),
-    /// A channel or matter of a department that is not listed, or a matter of one that has no roster.
-    #[error("catalogue: `{0}` belongs to no listed department that could have it")]
-    Department(String),
-    /// The first month of the plan.
-    #[error("the first month must be a month of the years 1960 to 2095")]
-    Month,
-    /// The number of people of the plan.
-    #[error("a city has 1 to {PEOPLE_MAX} people")]
-    People,
-    /// The number of rounds of the plan.
-    #[error("a city has 1 to {ROUNDS_MAX} rounds")]
-    Rounds,
-    /// The folder has a whole city already.
-    #[error("{} has a city already", .0.display())]
-    Exists(PathBuf),
-    /// A file could not be written.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// A CSV file could not be written.
-    #[error(transparent)]
-    Csv(#[from] csv::Error),
+wugan_protocol::texts! {
+    /// Why a city could not be made.
+    #[derive(Debug, thiserror::Error)]
+    pub enum CityError {
+        /// The catalogue is not what it should be.
+        Catalogue(#[from] problem: TomlProblem) "catalogue.toml: {problem}" "catalogue.toml：{problem}";
+        /// An id of the catalogue cannot name a file.
+        Id(id: String)
+            "catalogue.toml: {id:?} is no id: letters, digits, `_` and `-` only"
+            "catalogue.toml：{id:?} 不能作 id：只用字母、数字、`_`、`-`";
+        /// A channel or matter of a department that is not listed, or a matter of one that has no roster.
+        Department(id: String)
+            "catalogue.toml: `{id}` belongs to no listed department that could have it"
+            "catalogue.toml：`{id}` 不属于任何可以拥有它的部门";
+        /// The first month of the plan.
+        Month
+            "the first month must be a month of the years 1960 to 2095"
+            "首月须在 1960 年至 2095 年之间";
+        /// The number of people of the plan.
+        People "a city has 1 to {PEOPLE_MAX} people" "一座城市有 1 至 {PEOPLE_MAX} 人";
+        /// The number of rounds of the plan.
+        Rounds "a city has 1 to {ROUNDS_MAX} rounds" "一座城市有 1 至 {ROUNDS_MAX} 轮";
+        /// The folder has a whole city already.
+        Exists(folder: PathBuf) "{folder} has a city already" "{folder} 中已有一座城市";
+        /// A file could not be written.
+        Io(#[from] error: io::Error) "{error}" "{error}";
+        /// A CSV file could not be written.
+        Csv(#[from] error: csv::Error) "{error}" "{error}";
+        /// Which file it was.
+        At { path: PathBuf, error: Box<CityError> } "{path}: {error}" "{path}：{error}";
+    }
+}
+
+impl CityError {
+    fn at(self, path: &Path) -> CityError {
+        CityError::At { path: path.to_owned(), error: Box::new(self) }
+    }
 }
 
 /// Writes a city under `dir`:
@@ -154,10 +162,10 @@ pub fn generate(plan: &CityPlan, catalogue_text: &str, dir: &Path) -> Result<Cit
     let city = City::new(plan, &catalogue, &calendar, &quotas);
     for (at, (channel, &quota)) in catalogue.channels.iter().zip(&quotas).enumerate() {
         let path = department_dir(dir, &channel.department).join("channels").join(format!("{}.csv", channel.id));
-        records::write(&city, at, quota, &path)?;
+        records::write(&city, at, quota, &path).map_err(|error| error.at(&path))?;
     }
     let rosters = city.write_rosters(dir)?;
-    fs::write(whole, catalogue_text)?;
+    fs::write(&whole, catalogue_text).map_err(|error| CityError::from(error).at(&whole))?;
     Ok(CityReport {
         people: city.population.count(&catalogue, |_| true, |_| true),
         recipients: city.population.count(&catalogue, |m| m.kind == Kind::Certify, |p| p.is_listed(0)),
@@ -175,14 +183,20 @@ pub fn install_roster(dir: &Path, month: &str, is_last: bool) -> Result<(), City
     let text = fs::read_to_string(dir.join(CATALOGUE_FILE))?;
     for owner in Catalogue::parse(&text)?.owners() {
         let folder = department_dir(dir, &owner.id);
-        let (monthly, current) = (folder.join(roster_file(month)), folder.join("roster.csv"));
-        if !is_last {
-            let half = folder.join("roster.csv.new");
-            fs::copy(&monthly, &half)?;
-            fs::rename(&half, &current)?;
-        } else if monthly.try_exists()? || !current.try_exists()? {
-            fs::rename(&monthly, &current)?;
-        }
+        let monthly = folder.join(roster_file(month));
+        install(&folder, &monthly, is_last).map_err(|error| CityError::from(error).at(&monthly))?;
+    }
+    Ok(())
+}
+
+fn install(folder: &Path, monthly: &Path, is_last: bool) -> io::Result<()> {
+    let current = folder.join("roster.csv");
+    if !is_last {
+        let half = folder.join("roster.csv.new");
+        fs::copy(monthly, &half)?;
+        fs::rename(&half, &current)?;
+    } else if monthly.try_exists()? || !current.try_exists()? {
+        fs::rename(monthly, &current)?;
     }
     Ok(())
 }
@@ -229,7 +243,8 @@ impl<'a> City<'a> {
             let mut rows = BTreeMap::new();
             for (owner, department) in self.catalogue.owners().enumerate() {
                 let path = department_dir(dir, &department.id).join(roster_file(&month.name));
-                rows.insert(department.id.clone(), roster::write(self, owner, &department.id, at, &path)?);
+                let written = roster::write(self, owner, &department.id, at, &path);
+                rows.insert(department.id.clone(), written.map_err(|error| error.at(&path))?);
             }
             rosters.push(RosterSizes { month: month.name.clone(), rows });
         }

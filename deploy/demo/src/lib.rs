@@ -14,3 +14,4 @@ pub mod report;
 pub mod run;
 pub mod setup;
 pub mod staff;
+pub mod text;

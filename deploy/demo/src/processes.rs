@@ -3,21 +3,24 @@
 use std::{
     collections::BTreeMap,
     fs::File,
+    io,
     net::UdpSocket,
     os::fd::OwnedFd,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
 use wugan_protocol::{
     party::{Party, Role},
     policy::Policy,
 };
 
-use crate::layout::Layout;
+use crate::{
+    layout::Layout,
+    text::{At, DemoError},
+};
 
 /// Running members; they end with this value.
 pub struct Processes {
@@ -50,28 +53,17 @@ impl Processes {
         parties: &[Party],
         sockets: &BTreeMap<Party, UdpSocket>,
         offline: &[String],
-    ) -> anyhow::Result<Processes> {
+    ) -> Result<Processes, DemoError> {
         let mut processes = Processes { members: BTreeMap::new() };
         for party in parties {
             let id = policy.member_id(party.member);
             if party.role == Role::Node && offline.iter().any(|offline| offline == id) {
                 continue;
             }
-            let log = layout.log(id, party.role);
-            let input = match sockets.get(party) {
-                Some(socket) => Stdio::from(OwnedFd::from(socket.try_clone()?)),
-                None => Stdio::null(),
-            };
-            let child = Command::new(std::env::current_exe()?)
-                .arg("member")
-                .arg(party.role.name())
-                .arg(layout.config(id, party.role))
-                .stdin(input)
-                .stdout(Stdio::null())
-                .stderr(File::create(&log)?)
-                .spawn()
-                .with_context(|| format!("{id}/{} cannot be started", party.role.name()))?;
-            let name = format!("{id}/{}", party.role.name());
+            let (log, name) = (layout.log(id, party.role), format!("{id}/{}", party.role.name()));
+            let output = File::create(&log).at(&log)?;
+            let child = spawn(party.role, &layout.config(id, party.role), sockets.get(party), output);
+            let child = child.map_err(|error| DemoError::NotStarted { party: name.clone(), error })?;
             processes.members.insert(*party, Running { name, log, child });
         }
         Ok(processes)
@@ -81,13 +73,14 @@ impl Processes {
     ///
     /// # Errors
     /// Names the member and its log.
-    pub fn check(&mut self) -> anyhow::Result<()> {
+    pub fn check(&mut self) -> Result<(), DemoError> {
         for member in self.members.values_mut() {
-            if let Some(status) = member.child.try_wait()? {
+            if let Ok(Some(status)) = member.child.try_wait() {
                 let log = std::fs::read_to_string(&member.log).unwrap_or_default();
                 let last: Vec<&str> = log.lines().rev().take(3).collect();
                 let last = last.into_iter().rev().collect::<Vec<_>>().join("\n  ");
-                anyhow::bail!("{} ended ({status}); the end of {}:\n  {last}", member.name, member.log.display());
+                let (party, log) = (member.name.clone(), member.log.clone());
+                return Err(DemoError::Ended { party, status: status.to_string(), log, last });
             }
         }
         Ok(())
@@ -120,6 +113,16 @@ impl Drop for Processes {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+fn spawn(role: Role, config: &Path, socket: Option<&UdpSocket>, output: File) -> io::Result<Child> {
+    let input = match socket {
+        Some(socket) => Stdio::from(OwnedFd::from(socket.try_clone()?)),
+        None => Stdio::null(),
+    };
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("member").arg(role.name()).arg(config);
+    command.stdin(input).stdout(Stdio::null()).stderr(output).spawn()
 }
 
 fn signal(child: &Child, signal: Signal) {

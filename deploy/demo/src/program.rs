@@ -3,10 +3,14 @@
 use std::{io, path::Path, process::ExitCode};
 
 use clap::Parser;
+use rustix::process::{Signal, set_parent_process_death_signal};
+use wugan_protocol::text::Say;
+use wugan_transport::{language, logging, program, tell};
 
 use crate::{
     cli::{Cli, MemberCommand, Program},
-    run::{RunError, run},
+    run::run,
+    text::DemoError,
 };
 
 /// Runs the command line; the exit code is 0 when done, 1 when something failed, 2 for wrong usage.
@@ -19,37 +23,25 @@ pub fn main() -> ExitCode {
     match run(&cli.run, &mut io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&error);
-            ExitCode::from(if matches!(error, RunError::Usage(_)) { 2 } else { 1 })
+            tell(format_args!("{NAME}: {}", error.said(language())));
+            ExitCode::from(if matches!(error, DemoError::Usage(_)) { 2 } else { 1 })
         }
     }
 }
 
-fn member(program: Program, config: &Path) -> ExitCode {
-    wugan_transport::logging(false);
-    // However the demo ends, no member is left behind.
-    if let Err(error) = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM)) {
-        complain(&error);
-    }
-    let outcome = wugan_transport::harden_process().map_err(anyhow::Error::from).and_then(|()| {
-        match program {
+fn member(member: Program, config: &Path) -> ExitCode {
+    logging(false);
+    program(NAME, || {
+        // However the demo ends, no member is left behind.
+        set_parent_process_death_signal(Some(Signal::TERM)).map_err(io::Error::from)?;
+        match member {
             Program::Node => wugan_node::service::run(config)?,
             Program::Matcher => wugan_matcher::service::run(config)?,
             Program::Aggregator => wugan_aggregator::service::run(config)?,
             Program::Coordinator => wugan_coordinator::service::run(config)?,
         }
-        Ok(())
-    });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(&error);
-            ExitCode::FAILURE
-        }
-    }
+        Ok(true)
+    })
 }
 
-#[expect(clippy::print_stderr, reason = "messages to people go to standard error")]
-fn complain(error: &dyn std::fmt::Display) {
-    eprintln!("wugan-demo: {error:#}");
-}
+const NAME: &str = "wugan-demo";

@@ -1,15 +1,20 @@
 //! What the demo prints: decisions of each matter, and the time and bytes of each phase.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
-use anyhow::Context;
 use serde::Serialize;
 use wugan_protocol::{
     party::Role,
     policy::{Decision, Policy},
+    text::{Language, Say, padded, right},
 };
 
-use crate::{layout::Layout, processes::Usage, staff::Seen};
+use crate::{
+    layout::Layout,
+    processes::Usage,
+    staff::Seen,
+    text::{At, DemoError, Step, Text, Traffic},
+};
 
 /// One month's round.
 #[derive(Debug, Serialize)]
@@ -19,9 +24,9 @@ pub struct RoundReport {
     /// Decisions of each matter that was decided.
     pub matters: BTreeMap<String, BTreeMap<&'static str, u64>>,
     /// Seconds of each phase.
-    pub seconds: Vec<(&'static str, f64)>,
+    pub seconds: Vec<(Step, f64)>,
     /// Bytes of each kind of traffic.
-    pub bytes: Vec<(&'static str, u64)>,
+    pub bytes: Vec<(Traffic, u64)>,
 }
 
 /// Everything that the demo measured.
@@ -38,7 +43,7 @@ impl RoundReport {
     ///
     /// # Errors
     /// Files that cannot be read.
-    pub fn read(layout: &Layout, policy: &Policy, seen: &Seen) -> anyhow::Result<RoundReport> {
+    pub fn read(layout: &Layout, policy: &Policy, seen: &Seen) -> Result<RoundReport, DemoError> {
         let month = seen.month.to_string();
         Ok(RoundReport {
             matters: decisions(layout, policy, &month)?,
@@ -49,70 +54,70 @@ impl RoundReport {
     }
 
     /// The table of matters, and what it took.
-    pub fn text(&self, policy: &Policy) -> String {
-        let mut text = format!("\n{}\n", self.month);
-        let mut line = |cells: [&str; 5]| {
-            let [matter, rest @ ..] = cells;
-            let numbers: String = rest.iter().map(|cell| format!("{cell:>11}")).collect();
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "  {matter:<28}{numbers}");
-        };
-        let names = Decision::ALL.map(Decision::name);
-        line(["matter", names[0], names[1], names[2], names[3]]);
+    pub fn text(&self, policy: &Policy, language: Language) -> String {
+        let mut lines = vec![format!("\n{}", self.month)];
+        let heads = Decision::ALL.map(|decision| decision.said(language));
+        lines.push(row(&Text::Matter.said(language), &heads));
         let mut totals = [0; 4];
-        for matter in policy.matters.iter().filter(|matter| self.matters.contains_key(&matter.id)) {
-            let counts = names.map(|name| self.matters[&matter.id].get(name).copied().unwrap_or(0));
+        for matter in &policy.matters {
+            let Some(found) = self.matters.get(&matter.id) else { continue };
+            let counts = Decision::ALL.map(|decision| found.get(decision.name()).copied().unwrap_or(0));
             (0..4).for_each(|place| totals[place] += counts[place]);
-            let cells = counts.map(|count| count.to_string());
-            line([&matter.id, &cells[0], &cells[1], &cells[2], &cells[3]]);
+            let name = if language == Language::Chinese { format!("  {}", matter.name_zh) } else { String::new() };
+            lines.push(row(&matter.id, &counts.map(|count| count.to_string())) + &name);
         }
-        let cells = totals.map(|count| count.to_string());
-        line(["all", &cells[0], &cells[1], &cells[2], &cells[3]]);
-        for (phase, seconds) in &self.seconds {
-            let _ = writeln!(text, "  {phase:<28}{seconds:>9.2} s");
-        }
-        for (kind, bytes) in &self.bytes {
-            let _ = writeln!(text, "  {kind:<28}{:>9.2} MB", *bytes as f64 / 1e6);
-        }
-        text
+        lines.push(row(&Text::All.said(language), &totals.map(|count| count.to_string())));
+        let measured = |what: String, value: f64, unit| format!("  {}{value:>9.2} {unit}", padded(&what, NAME_COLUMNS));
+        lines.extend(self.seconds.iter().map(|(step, seconds)| measured(step.said(language), *seconds, "s")));
+        lines.extend(self.bytes.iter().map(|(kind, bytes)| measured(kind.said(language), *bytes as f64 / 1e6, "MB")));
+        lines.join("\n") + "\n"
     }
 }
 
 impl Report {
     /// What the processes used, the nodes together.
-    pub fn usage_text(&self) -> String {
-        let mut text = String::from("\n  process                         CPU s   peak MiB\n");
+    pub fn usage_text(&self, language: Language) -> String {
+        let heads = [Text::Cpu, Text::Peak].map(|head| head.said(language));
+        let mut lines = vec![row(&Text::Process.said(language), &heads)];
         let (nodes, servers): (Vec<_>, Vec<_>) =
             self.processes.iter().partition(|(name, _)| name.ends_with(Role::Node.name()));
         let cpu: f64 = nodes.iter().map(|(_, usage)| usage.cpu_s).sum();
         let peak = nodes.iter().map(|(_, usage)| usage.peak_mib).fold(0.0, f64::max);
-        let all = format!("{} nodes (peak: largest)", nodes.len());
-        let rows = servers.iter().map(|(name, usage)| (name.as_str(), usage.cpu_s, usage.peak_mib));
-        for (name, cpu, peak) in [(all.as_str(), cpu, peak)].into_iter().chain(rows) {
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "  {name:<28}{cpu:>9.1}{peak:>11.1}");
-        }
-        text
+        let all = Text::Nodes { nodes: nodes.len() }.said(language);
+        let servers = servers.iter().map(|(name, usage)| (name.as_str(), usage.cpu_s, usage.peak_mib));
+        let rows = [(all.as_str(), cpu, peak)].into_iter().chain(servers);
+        lines.extend(rows.map(|(name, cpu, peak)| row(name, &[cpu, peak].map(|value| format!("{value:.1}")))));
+        lines.join("\n") + "\n"
     }
 }
+
+/// A name and numbers under their heads.
+fn row(name: &str, cells: &[String]) -> String {
+    let cells: String = cells.iter().map(|cell| right(cell, CELL_COLUMNS)).collect();
+    format!("  {}{cells}", padded(name, NAME_COLUMNS))
+}
+
+const NAME_COLUMNS: usize = 32;
+const CELL_COLUMNS: usize = 14;
 
 fn decisions(
     layout: &Layout,
     policy: &Policy,
     month: &str,
-) -> anyhow::Result<BTreeMap<String, BTreeMap<&'static str, u64>>> {
+) -> Result<BTreeMap<String, BTreeMap<&'static str, u64>>, DemoError> {
     let mut matters = BTreeMap::new();
     for owner in policy.owners() {
         let path = layout.decisions(policy.member_id(owner), month);
         if !path.exists() {
             continue;
         }
+        let table_failed = |error| DemoError::Table { path: path.clone(), error };
         for matter in policy.matters_of(owner) {
             matters.insert(matter.id.clone(), BTreeMap::new());
         }
-        let mut table = csv::Reader::from_path(&path).with_context(|| path.display().to_string())?;
+        let mut table = csv::Reader::from_path(&path).map_err(table_failed)?;
         for row in table.records() {
-            let row = row?;
+            let row = row.map_err(table_failed)?;
             let name = Decision::ALL.map(Decision::name).into_iter().find(|name| row.get(2) == Some(name));
             if let (Some(counts), Some(name)) = (row.get(1).and_then(|matter| matters.get_mut(matter)), name) {
                 *counts.entry(name).or_default() += 1;
@@ -122,43 +127,44 @@ fn decisions(
     Ok(matters)
 }
 
-fn bytes(layout: &Layout, seen: &Seen) -> anyhow::Result<Vec<(&'static str, u64)>> {
+fn bytes(layout: &Layout, seen: &Seen) -> Result<Vec<(Traffic, u64)>, DemoError> {
     let folder = |server: Role| layout.state("", server).join("rounds").join(&seen.round);
     let (matcher, aggregator, coordinator) =
         (folder(Role::Matcher), folder(Role::Aggregator), folder(Role::Coordinator));
     Ok(vec![
-        ("enrolment", enrolment_bytes(layout, seen)?),
-        ("pools", size(&matcher, "pool-")?),
-        ("records", size(&matcher, "records-")?),
-        ("row lists", size(&aggregator, "rows-")?),
-        ("bitmaps", size(&matcher, "bitmap-")?),
-        ("signal bits", size(&aggregator, "bits-")?),
-        ("decisions", size(&coordinator, "decisions-")?),
+        (Traffic::Enrolment, enrolment_bytes(layout, seen)?),
+        (Traffic::Pools, size(&matcher, "pool-")?),
+        (Traffic::Records, size(&matcher, "records-")?),
+        (Traffic::RowLists, size(&aggregator, "rows-")?),
+        (Traffic::Bitmaps, size(&matcher, "bitmap-")?),
+        (Traffic::SignalBits, size(&aggregator, "bits-")?),
+        (Traffic::Decisions, size(&coordinator, "decisions-")?),
     ])
 }
 
-fn size(folder: &Path, prefix: &str) -> anyhow::Result<u64> {
+fn size(folder: &Path, prefix: &str) -> Result<u64, DemoError> {
     let mut bytes = 0;
     // A server that received nothing has no folder for the round.
     if !folder.exists() {
         return Ok(0);
     }
-    let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    let entries = fs::read_dir(folder).at(folder)?;
     for entry in entries {
-        let entry = entry?;
+        let entry = entry.at(folder)?;
         if entry.file_name().to_string_lossy().starts_with(prefix) {
-            bytes += entry.metadata()?.len();
+            bytes += entry.metadata().at(folder)?.len();
         }
     }
     Ok(bytes)
 }
 
 /// Blinded and evaluated elements, 32 bytes each, of the batches that were answered in this month's part of the log.
-fn enrolment_bytes(layout: &Layout, seen: &Seen) -> anyhow::Result<u64> {
+fn enrolment_bytes(layout: &Layout, seen: &Seen) -> Result<u64, DemoError> {
     let log = layout.state("", Role::Coordinator).join("entries.jsonl");
     let (month, mut in_round, mut bytes) = (seen.month.to_string(), false, 0);
-    for line in fs::read_to_string(&log).with_context(|| log.display().to_string())?.lines() {
-        let entry: serde_json::Value = serde_json::from_str(line)?;
+    for line in fs::read_to_string(&log).at(&log)?.lines() {
+        let entry: serde_json::Value =
+            serde_json::from_str(line).map_err(|error| DemoError::Log { path: log.clone(), error })?;
         let body = &entry["body"];
         match body["type"].as_str() {
             Some("round_manifest") => in_round = body["month"].as_str() == Some(&month),

@@ -6,7 +6,9 @@ use std::{
 };
 
 use wugan_coordinator::client::Client;
-use wugan_protocol::{month::Month, policy::Policy};
+use wugan_keys::identity::check_member_id;
+use wugan_protocol::{month::Month, policy::Policy, text::Say};
+use wugan_transport::language;
 
 use crate::{
     city::{CATALOGUE, CityPlan, generate, install_roster},
@@ -16,43 +18,30 @@ use crate::{
     report::{Report, RoundReport},
     setup,
     staff::run_round,
+    text::{At, DemoError, Text, Usage},
 };
-
-/// Why the demo did not run.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The arguments ask for what cannot be: exit code 2.
-    #[error("{0}")]
-    Usage(String),
-    /// Something failed: exit code 1.
-    #[error("{0:#}")]
-    Failed(#[from] anyhow::Error),
-}
 
 /// Runs the demo; results go to `out`, progress to standard error.
 ///
 /// # Errors
-/// See [`RunError`].
-pub fn run(args: &RunArgs, out: &mut dyn io::Write) -> Result<(), RunError> {
+/// See [`DemoError`].
+pub fn run(args: &RunArgs, out: &mut dyn io::Write) -> Result<(), DemoError> {
     let months = months(args.month, args.rounds())?;
     let policy = read_policy(args)?;
     check_offline(&policy, &args.offline)?;
     if months.len() > 1 && policy.days_between_rounds > 0 {
         let days = policy.days_between_rounds;
-        let text =
-            format!("the policy asks for {days} days between rounds, so only one can be run now: use --rounds 1");
-        return Err(RunError::Usage(text));
+        return Err(Usage::OneRound { days }.into());
     }
     if args.input.is_none() {
-        plan(args).months().map_err(|error| RunError::Usage(error.to_string()))?;
+        plan(args).months().map_err(Usage::City)?;
     }
     let layout = Layout::new(folder(args)?);
     fill(args, &layout, &policy, &months)?;
     let report = federation(args, &layout, &policy, &months, out)?;
-    fs::write(layout.root().join("report.json"), serde_json::to_vec_pretty(&report).map_err(anyhow::Error::from)?)
-        .map_err(anyhow::Error::from)?;
-    let text = format!("{}\neverything is in {}", report.usage_text(), layout.root().display());
-    Ok(writeln!(out, "{text}").map_err(anyhow::Error::from)?)
+    write_report(&layout.root().join("report.json"), &report)?;
+    let everything = Text::Everything { folder: layout.root().to_owned() };
+    Ok(writeln!(out, "{}\n{}", report.usage_text(language()), everything.said(language()))?)
 }
 
 fn federation(
@@ -61,7 +50,7 @@ fn federation(
     policy: &Policy,
     months: &[Month],
     out: &mut dyn io::Write,
-) -> anyhow::Result<Report> {
+) -> Result<Report, DemoError> {
     let generated = args.input.is_none();
     let roster = |month: &Month| if generated { format!("roster.{month}.csv") } else { "roster.csv".to_owned() };
     let rosters: Vec<String> = months.iter().map(roster).collect();
@@ -76,7 +65,7 @@ fn federation(
         }
         let seen = run_round(&client, &mut processes, *month, &args.offline)?;
         let round = RoundReport::read(layout, policy, &seen)?;
-        writeln!(out, "{}", round.text(policy))?;
+        writeln!(out, "{}", round.text(policy, language()))?;
         rounds.push(round);
     }
     let report = Report { rounds, processes: processes.usage() };
@@ -84,72 +73,88 @@ fn federation(
     Ok(report)
 }
 
-fn months(first: Month, rounds: u32) -> Result<Vec<Month>, RunError> {
+fn write_report(path: &Path, report: &Report) -> Result<(), DemoError> {
+    let failed = |error: serde_json::Error| DemoError::Written { path: path.to_owned(), error: error.to_string() };
+    fs::write(path, serde_json::to_vec_pretty(report).map_err(failed)?).at(path)
+}
+
+fn months(first: Month, rounds: u32) -> Result<Vec<Month>, DemoError> {
     let all = std::iter::successors(Some(first), |month| month.next());
     let months: Vec<Month> = all.take(rounds as usize).collect();
-    let too_late = || RunError::Usage(format!("there are no {rounds} months from {first} on"));
-    if months.len() == rounds as usize { Ok(months) } else { Err(too_late()) }
+    if months.len() == rounds as usize { Ok(months) } else { Err(Usage::Months { rounds, first }.into()) }
 }
 
-fn read_policy(args: &RunArgs) -> Result<Policy, RunError> {
-    let bytes = match &args.input {
+fn read_policy(args: &RunArgs) -> Result<Policy, DemoError> {
+    let path = args.input.as_ref().map_or_else(|| PathBuf::from(CATALOGUE_FILE), |folder| folder.join(CATALOGUE_FILE));
+    let bytes = match args.input {
         None => CATALOGUE.as_bytes().to_vec(),
-        Some(folder) => {
-            let path = folder.join("catalogue.toml");
-            fs::read(&path).map_err(|error| RunError::Usage(format!("{}: {error}", path.display())))?
-        }
+        Some(_) => fs::read(&path).map_err(|error| Usage::Catalogue { path: path.clone(), error })?,
     };
-    Policy::read(&bytes).map_err(|error| RunError::Usage(error.to_string()))
+    let policy = Policy::read(&bytes).map_err(|error| Usage::Policy { path: path.clone(), error })?;
+    for member in 0..=policy.matcher_number() {
+        let id = policy.member_id(member);
+        check_member_id(id).map_err(|error| Usage::Member { path: path.clone(), id: id.to_owned(), error })?;
+    }
+    Ok(policy)
 }
 
-fn check_offline(policy: &Policy, offline: &[String]) -> Result<(), RunError> {
-    let usage = |text: String| Err(RunError::Usage(text));
+fn check_offline(policy: &Policy, offline: &[String]) -> Result<(), Usage> {
     let mut missing = std::collections::BTreeSet::new();
     for id in offline {
-        let Some(member) = policy.member_number(id).filter(|member| *member != policy.matcher_number()) else {
-            return usage(format!("--offline {id}: there is no such department in the catalogue"));
+        let id = id.clone();
+        match policy.member_number(&id) {
+            Some(member) if member == policy.coordinator => return Err(Usage::Coordinator { id }),
+            Some(member) if member == policy.aggregator => return Err(Usage::Aggregator { id }),
+            Some(member) if member != policy.matcher_number() => missing.insert(member),
+            _ => return Err(Usage::NoDepartment { id }),
         };
-        if member == policy.coordinator || member == policy.aggregator {
-            let role = if member == policy.coordinator { "coordinator" } else { "aggregator" };
-            return usage(format!("--offline {id}: the {role}'s own department may not be missing from a round"));
-        }
-        missing.insert(member);
     }
     if missing.len() > policy.missing_max {
-        let most = policy.missing_max;
-        return usage(format!(
-            "{} departments offline, but a round waits while more than {most} are missing",
-            missing.len()
-        ));
+        return Err(Usage::TooManyOffline { offline: missing.len(), most: policy.missing_max });
     }
     Ok(())
 }
 
 /// The folder that `--out` names, or a new one.
-fn folder(args: &RunArgs) -> Result<PathBuf, RunError> {
-    let Some(out) = &args.out else { return Ok(new_folder()?) };
-    let held = ["manifest.json", "authority", "coordinator"].iter().find(|name| out.join(name).exists());
-    if let Some(name) = held {
-        let text = format!("{} holds an earlier run ({name}): choose another folder, or remove it", out.display());
-        return Err(RunError::Usage(text));
+fn folder(args: &RunArgs) -> Result<PathBuf, DemoError> {
+    let named = args.out.clone().unwrap_or_default();
+    let whole = std::env::current_dir().at(Path::new("."))?.join(&named);
+    match whole.to_str() {
+        None => return Err(Usage::NotUtf8 { out: whole }.into()),
+        Some(path) if path.len() > OUT_BYTES_MAX => {
+            return Err(Usage::TooLong { out: named, most: OUT_BYTES_MAX }.into());
+        }
+        Some(_) => {}
     }
-    fs::create_dir_all(out).map_err(anyhow::Error::from)?;
+    let Some(out) = &args.out else { return new_folder() };
+    free(out, args.input.is_none())?;
+    let made = if out.is_file() { Err(io::ErrorKind::NotADirectory.into()) } else { fs::create_dir_all(out) };
+    made.map_err(|error| Usage::Out { out: out.clone(), error })?;
     Ok(out.clone())
 }
 
-fn new_folder() -> anyhow::Result<PathBuf> {
+fn free(out: &Path, generated: bool) -> Result<(), Usage> {
+    let held = ["manifest.json", "authority", "coordinator"].into_iter().find(|name| out.join(name).exists());
+    match held {
+        Some(name) => Err(Usage::Held { out: out.to_owned(), name }),
+        None if generated && out.join(CATALOGUE_FILE).exists() => Err(Usage::HasCity { out: out.to_owned() }),
+        None => Ok(()),
+    }
+}
+
+fn new_folder() -> Result<PathBuf, DemoError> {
     for number in 1..FOLDERS_MAX {
         let folder = PathBuf::from(format!("wugan-demo-{number}"));
         match fs::create_dir(&folder) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            outcome => return Ok(outcome.map(|()| folder)?),
+            made => return made.at(&folder).map(|()| folder),
         }
     }
-    anyhow::bail!("there are {FOLDERS_MAX} folders wugan-demo-… here already: remove some, or use --out")
+    Err(DemoError::FoldersMax(FOLDERS_MAX))
 }
 
 /// Generates the city, or copies what was prepared.
-fn fill(args: &RunArgs, layout: &Layout, policy: &Policy, months: &[Month]) -> anyhow::Result<()> {
+fn fill(args: &RunArgs, layout: &Layout, policy: &Policy, months: &[Month]) -> Result<(), DemoError> {
     if let Some(input) = &args.input {
         copy_city(input, layout, policy)?;
         return forget_earlier_decisions(layout, policy, months);
@@ -169,15 +174,15 @@ fn plan(args: &RunArgs) -> CityPlan {
     }
 }
 
-fn copy_city(input: &Path, layout: &Layout, policy: &Policy) -> anyhow::Result<()> {
-    let same = fs::canonicalize(input)? == fs::canonicalize(layout.root())?;
+fn copy_city(input: &Path, layout: &Layout, policy: &Policy) -> Result<(), DemoError> {
+    let same = fs::canonicalize(input).at(input)? == fs::canonicalize(layout.root()).at(layout.root())?;
     if !same {
-        fs::copy(input.join("catalogue.toml"), layout.catalogue())?;
+        copy(&input.join(CATALOGUE_FILE), &layout.catalogue())?;
     }
     let source = Layout::new(input);
     for department in &policy.departments {
         let (from, to) = (source.department(&department.id), layout.department(&department.id));
-        fs::create_dir_all(to.join("channels"))?;
+        fs::create_dir_all(to.join("channels")).at(&to)?;
         if same {
             continue;
         }
@@ -186,20 +191,20 @@ fn copy_city(input: &Path, layout: &Layout, policy: &Policy) -> anyhow::Result<(
         let files = channels.map(|channel| format!("channels/{}.csv", channel.id)).chain(["roster.csv".to_owned()]);
         // A file that is not there is the node's business: the channel is missing, and the node says why.
         for file in files.filter(|file| from.join(file).exists()) {
-            fs::copy(from.join(&file), to.join(&file))?;
+            copy(&from.join(&file), &to.join(&file))?;
         }
     }
     Ok(())
 }
 
 /// An owner that is offline has no decisions of a month, also where an earlier run left some.
-fn forget_earlier_decisions(layout: &Layout, policy: &Policy, months: &[Month]) -> anyhow::Result<()> {
+fn forget_earlier_decisions(layout: &Layout, policy: &Policy, months: &[Month]) -> Result<(), DemoError> {
     for department in &policy.departments {
         for month in months {
             let path = layout.decisions(&department.id, &month.to_string());
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    anyhow::bail!("{} of an earlier run cannot be removed: {error}", path.display())
+                    return Err(DemoError::Earlier { path, error });
                 }
                 _ => {}
             }
@@ -208,4 +213,65 @@ fn forget_earlier_decisions(layout: &Layout, policy: &Policy, months: &[Month]) 
     Ok(())
 }
 
+fn copy(from: &Path, to: &Path) -> Result<(), DemoError> {
+    fs::copy(from, to).at(from).map(drop)
+}
+
+const CATALOGUE_FILE: &str = "catalogue.toml";
+/// The system takes paths of 4,095 bytes, and there is room for those of a round's files.
+const OUT_BYTES_MAX: usize = 3_500;
 const FOLDERS_MAX: u32 = 1_000;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use std::os::unix::ffi::OsStringExt;
+
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    /// The refusal of a command line with `--out` and maybe `--input`, before anything was made.
+    fn refused(out: &Path, input: Option<&Path>) -> Usage {
+        let mut args = vec!["wugan-demo".into(), "--out".into(), out.as_os_str().to_owned()];
+        args.extend(input.into_iter().flat_map(|input| ["--input".into(), input.as_os_str().to_owned()]));
+        match run(&Cli::parse_from(args).run, &mut io::sink()) {
+            Err(DemoError::Usage(usage)) => usage,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_out_that_cannot_be_a_folder_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(matches!(refused(&file, None), Usage::Out { out, .. } if out == file));
+        assert!(matches!(refused(&file.join("below"), None), Usage::Out { .. }));
+        assert!(matches!(refused(&dir.path().join("a".repeat(256)), None), Usage::Out { .. }));
+        assert!(matches!(refused(&dir.path().join("a/".repeat(2_000)), None), Usage::TooLong { .. }));
+        let odd = dir.path().join(std::ffi::OsString::from_vec(vec![b'a', 0xff]));
+        assert!(matches!(refused(&odd, None), Usage::NotUtf8 { .. }));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing was made");
+    }
+
+    #[test]
+    fn a_catalogue_that_cannot_be_used_is_refused_before_anything_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let (input, out) = (dir.path().join("in"), dir.path().join("out"));
+        assert!(matches!(refused(&out, Some(&input)), Usage::Catalogue { .. }));
+        fs::create_dir(&input).unwrap();
+        let with = |from: &str, to: &str| {
+            fs::write(input.join(CATALOGUE_FILE), CATALOGUE.replace(from, to)).unwrap();
+            refused(&out, Some(&input)).to_string()
+        };
+        let member = with("\"tax\"", "\"Tax\"");
+        assert!(member.contains("in/catalogue.toml: \"Tax\": a member id has 1 to 48 characters"), "{member}");
+        let unsafe_id = with("\"tax\"", "\"../tax\"");
+        assert!(unsafe_id.contains("department \"../tax\" cannot name a file"), "{unsafe_id}");
+        let place = with("missing_max", "missing_most");
+        assert!(place.contains("in/catalogue.toml: line ") && place.contains("`missing_most`"), "{place}");
+        assert!(!out.exists());
+    }
+}

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, fs, net::UdpSocket, path::Path};
 
-use anyhow::Context;
 use serde::Serialize;
 use wugan_keys::{
     authority::Draft,
@@ -16,7 +15,11 @@ use wugan_protocol::{
 };
 use wugan_transport::shell::now;
 
-use crate::{census, layout::Layout};
+use crate::{
+    census,
+    layout::Layout,
+    text::{At, DemoError},
+};
 
 /// A federation that is set up and not started.
 pub struct Ready {
@@ -31,25 +34,25 @@ pub struct Ready {
 ///
 /// # Errors
 /// What a command says.
-pub fn federation(layout: &Layout, policy: &Policy, rosters: &[String]) -> anyhow::Result<Ready> {
+pub fn federation(layout: &Layout, policy: &Policy, rosters: &[String]) -> Result<Ready, DemoError> {
     let custody = Custody::key_files();
     authority_new(&layout.authority(), &custody)?;
-    fs::copy(layout.authority().join("authority.pub"), layout.authority_key())?;
-    fs::create_dir_all(layout.cards())?;
+    copy(&layout.authority().join("authority.pub"), &layout.authority_key())?;
+    fs::create_dir_all(layout.cards()).at(&layout.cards())?;
     let mut sockets = BTreeMap::new();
     for party in parties(policy) {
         let address = if party.role == Role::Node {
             String::new()
         } else {
-            let socket = UdpSocket::bind(("127.0.0.1", 0)).context("no UDP port on the loopback address")?;
-            let address = socket.local_addr()?.to_string();
+            let socket = UdpSocket::bind(("127.0.0.1", 0)).map_err(DemoError::NoPort)?;
+            let address = socket.local_addr().map_err(DemoError::NoPort)?.to_string();
             sockets.insert(party, socket);
             address
         };
         let id = policy.member_id(party.member);
         let keys = layout.keys(id, party.role);
         let card = identity_new(&keys, id, party.role, &address, &custody)?;
-        fs::copy(card.path(&keys), card.path(&layout.cards()))?;
+        copy(&card.path(&keys), &card.path(&layout.cards()))?;
     }
     let federation = sign(layout, policy, rosters, &custody)?;
     for party in parties(policy) {
@@ -65,7 +68,7 @@ pub fn parties(policy: &Policy) -> Vec<Party> {
     members.flat_map(|member| roles_of(policy, member).map(move |role| Party { member, role })).collect()
 }
 
-fn sign(layout: &Layout, policy: &Policy, rosters: &[String], custody: &Custody) -> anyhow::Result<Federation> {
+fn sign(layout: &Layout, policy: &Policy, rosters: &[String], custody: &Custody) -> Result<Federation, DemoError> {
     let mut owners = BTreeMap::new();
     for owner in policy.owners() {
         let id = policy.member_id(owner);
@@ -80,30 +83,30 @@ fn sign(layout: &Layout, policy: &Policy, rosters: &[String], custody: &Custody)
         owners,
     };
     let path = layout.authority().join("draft.toml");
-    fs::write(&path, toml::to_string(&draft)?)?;
+    write_toml(&path, &draft)?;
     let (authority, cards, out) = (layout.authority(), layout.cards(), layout.manifest());
     Ok(federation_sign(&authority, &layout.catalogue(), &path, &cards, &out, custody, now())?)
 }
 
 /// Every department's key is announced at set-up, also that of a node which then stays offline.
-fn announce_keys(layout: &Layout, policy: &Policy, custody: &Custody) -> anyhow::Result<()> {
-    fs::create_dir_all(layout.announcements())?;
+fn announce_keys(layout: &Layout, policy: &Policy, custody: &Custody) -> Result<(), DemoError> {
+    fs::create_dir_all(layout.announcements()).at(&layout.announcements())?;
     for department in &policy.departments {
         let keys = layout.keys(&department.id, Role::Node);
         let (manifest, catalogue, authority) = (layout.manifest(), layout.catalogue(), layout.authority_key());
         epoch_new(&keys, &department.id, &manifest, &catalogue, &authority, custody, now())?;
         let collected = layout.announcements().join(format!("{}.json", department.id));
-        fs::copy(announcement_path(&keys), collected)?;
+        copy(&announcement_path(&keys), &collected)?;
     }
     Ok(())
 }
 
-fn configure(layout: &Layout, policy: &Policy, party: Party) -> anyhow::Result<()> {
+fn configure(layout: &Layout, policy: &Policy, party: Party) -> Result<(), DemoError> {
     let id = policy.member_id(party.member);
-    let root = fs::canonicalize(layout.root())?;
+    let root = fs::canonicalize(layout.root()).at(layout.root())?;
     let at = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| root.join(path)).display().to_string();
     let state = layout.state(id, party.role);
-    fs::create_dir_all(&state)?;
+    fs::create_dir_all(&state).at(&state)?;
     let server = party.role != Role::Node;
     let config = ConfigFile {
         member: MemberTable {
@@ -120,7 +123,16 @@ fn configure(layout: &Layout, policy: &Policy, party: Party) -> anyhow::Result<(
         coordinator: (party.role == Role::Coordinator)
             .then_some(CoordinatorTable { admin: "admin.sock", announcements: "announcements" }),
     };
-    Ok(fs::write(layout.config(id, party.role), toml::to_string(&config)?)?)
+    write_toml(&layout.config(id, party.role), &config)
+}
+
+fn write_toml(path: &Path, value: &impl Serialize) -> Result<(), DemoError> {
+    let failed = |error: toml::ser::Error| DemoError::Written { path: path.to_owned(), error: error.to_string() };
+    fs::write(path, toml::to_string(value).map_err(failed)?).at(path)
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), DemoError> {
+    fs::copy(from, to).at(from).map(drop)
 }
 
 #[derive(Serialize)]

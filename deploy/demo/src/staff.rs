@@ -5,17 +5,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use wugan_coordinator::{
     admin::{Refusal, Request, Response},
     client::Client,
     status::{Phase, RoundStatus, Status},
-    text::Language,
 };
-use wugan_protocol::month::Month;
+use wugan_protocol::{
+    month::Month,
+    text::{Said, Say},
+};
+use wugan_transport::{language, tell};
 
-use crate::processes::Processes;
+use crate::{
+    processes::Processes,
+    text::{DemoError, Step, Text},
+};
 
 /// A round as its staff saw it.
 pub struct Seen {
@@ -24,21 +29,26 @@ pub struct Seen {
     /// The round's hash, in hexadecimal.
     pub round: String,
     /// Seconds that each phase took.
-    pub phases: Vec<(&'static str, f64)>,
+    pub phases: Vec<(Step, f64)>,
 }
 
 /// Runs one month's round to its end, and until every owner that took part has its decisions.
 ///
 /// # Errors
 /// A coordinator that refuses, a process that ends.
-pub fn run_round(client: &Client, processes: &mut Processes, month: Month, offline: &[String]) -> anyhow::Result<Seen> {
+pub fn run_round(
+    client: &Client,
+    processes: &mut Processes,
+    month: Month,
+    offline: &[String],
+) -> Result<Seen, DemoError> {
     open(client, processes, month)?;
     let bar = progress_bar(month);
     let mut watch = Watch::begin(month);
     loop {
         processes.check()?;
         let status = status(client)?;
-        let round = status.round.as_ref().context("the coordinator lost the round")?;
+        let round = status.round.as_ref().ok_or(DemoError::RoundLost)?;
         watch.see(status.phase);
         show(&bar, &status);
         match status.phase {
@@ -48,7 +58,7 @@ pub fn run_round(client: &Client, processes: &mut Processes, month: Month, offli
                 let phases = watch.finish();
                 return Ok(Seen { month, round: round.hash.to_string(), phases });
             }
-            Phase::Abandoned => bail!("the round of {month} was abandoned"),
+            Phase::Abandoned => return Err(DemoError::Abandoned(month)),
             Phase::Pools if pools_are_in(round, offline) => close(client).inspect_err(|_| say_failures(round))?,
             Phase::Rows if rows_are_in(round, offline) => close(client)?,
             _ => std::thread::sleep(LOOK_EVERY),
@@ -57,33 +67,35 @@ pub fn run_round(client: &Client, processes: &mut Processes, month: Month, offli
 }
 
 /// The members need a moment to connect; only then may the coordinator act.
-fn open(client: &Client, processes: &mut Processes, month: Month) -> anyhow::Result<()> {
+fn open(client: &Client, processes: &mut Processes, month: Month) -> Result<(), DemoError> {
     let request = Request::Open { month, close_after_s: 0, enrolment_s: ENROLMENT_S, rows_s: ROWS_S };
     let until = Instant::now() + OPEN_WITHIN;
     loop {
         processes.check()?;
         match client.ask(&request) {
             Ok(Response::Done { .. }) => return Ok(()),
-            Ok(answer) if Instant::now() > until => bail!("{}", answer.text(Language::English)),
+            Ok(answer) if Instant::now() > until => return Err(refused(&answer)),
             Err(error) if Instant::now() > until => return Err(error.into()),
             _ => std::thread::sleep(LOOK_EVERY),
         }
     }
 }
 
-fn status(client: &Client) -> anyhow::Result<Status> {
+fn status(client: &Client) -> Result<Status, DemoError> {
     match client.ask(&Request::Status {})? {
         Response::Status { status } => Ok(*status),
-        other => bail!("{}", other.text(Language::English)),
+        other => Err(refused(&other)),
     }
 }
 
+fn refused(answer: &Response) -> DemoError {
+    DemoError::Refused(answer.text(language()))
+}
+
 /// Closes what is open. Whatever else is refused passes by itself: a receipt came between status and request.
-fn close(client: &Client) -> anyhow::Result<()> {
+fn close(client: &Client) -> Result<(), DemoError> {
     match client.ask(&Request::Close {})? {
-        answer @ Response::Refused { refusal: Refusal::TooManyMissing { .. } } => {
-            bail!("{}", answer.text(Language::English))
-        }
+        answer @ Response::Refused { refusal: Refusal::TooManyMissing { .. } } => return Err(refused(&answer)),
         Response::Refused { .. } => std::thread::sleep(LOOK_EVERY),
         _ => {}
     }
@@ -91,16 +103,16 @@ fn close(client: &Client) -> anyhow::Result<()> {
 }
 
 /// Tells what did not take part and why; the node's log in its state folder tells more.
-#[expect(clippy::print_stderr, reason = "messages to people go to standard error")]
 fn say_failures(round: &RoundStatus) {
     for department in &round.departments {
         for failed in &department.failed {
-            eprintln!("{}: channel {} did not take part: {}", department.id, failed.channel, failed.reason);
+            let (department, channel) = (department.id.clone(), failed.channel.clone());
+            tell(Said(&Text::ChannelFailed { department, channel, reason: failed.reason }, language()));
         }
     }
     for owner in &round.owners {
         if let Some(reason) = owner.failed {
-            eprintln!("{}: roster.csv did not take part: {reason}", owner.id);
+            tell(Said(&Text::RosterFailed { owner: owner.id.clone(), reason }, language()));
         }
     }
 }
@@ -123,7 +135,7 @@ pub fn delivered(round: &RoundStatus, offline: &[String]) -> bool {
 
 struct Watch {
     month: Month,
-    phases: Vec<(&'static str, f64)>,
+    phases: Vec<(Step, f64)>,
     phase: Phase,
     since: Instant,
 }
@@ -144,34 +156,21 @@ impl Watch {
     }
 
     /// A line for each phase where there is no terminal to draw a bar on.
-    #[expect(clippy::print_stderr, reason = "messages to people go to standard error")]
     fn say(&self) {
         if !std::io::stderr().is_terminal() {
-            eprintln!("{}: {}", self.month, phase_name(self.phase));
+            tell(Said(&Text::Phase { month: self.month, step: self.phase.into() }, language()));
         }
     }
 
     fn end_phase(&mut self) {
         let now = Instant::now();
-        self.phases.push((phase_name(self.phase), (now - self.since).as_secs_f64()));
+        self.phases.push((self.phase.into(), (now - self.since).as_secs_f64()));
         self.since = now;
     }
 
-    fn finish(mut self) -> Vec<(&'static str, f64)> {
+    fn finish(mut self) -> Vec<(Step, f64)> {
         self.end_phase();
         self.phases
-    }
-}
-
-fn phase_name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Idle => "idle",
-        Phase::Pools => "pools",
-        Phase::List => "list",
-        Phase::Rows => "enrolment, records and rows",
-        Phase::Deciding => "matching and decisions",
-        Phase::Closed => "delivery",
-        Phase::Abandoned => "abandoned",
     }
 }
 
@@ -188,7 +187,7 @@ fn show(bar: &ProgressBar, status: &Status) {
     let (done, all) = status.progress();
     bar.set_length(all);
     bar.set_position(done);
-    bar.set_message(phase_name(status.phase));
+    bar.set_message(Step::from(status.phase).said(language()));
 }
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);

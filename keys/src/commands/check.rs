@@ -1,9 +1,9 @@
 //! `check`: whether everything in a directory opens, belongs together, and is closed to others.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use wugan_protocol::party::Role;
+use wugan_protocol::{party::Role, texts};
 
 use super::{CommandError, read_authority};
 use crate::{
@@ -15,12 +15,12 @@ use crate::{
 };
 
 /// One file of a directory, and what is wrong with it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Finding {
     /// The file's name; `.` is the directory, `storage key` wherever it was found.
     pub file: String,
     /// What is wrong and what to do; none when it is in order.
-    pub problem: Option<String>,
+    pub problem: Option<Problem>,
 }
 
 /// Opens every secret of a directory and compares the public files with them. Files of other kinds are left alone.
@@ -28,40 +28,52 @@ pub struct Finding {
 /// # Errors
 /// When the directory cannot be read; what is wrong with its files is a finding.
 pub fn check(dir: &Path, custody: &Custody) -> Result<Vec<Finding>, StoreError> {
-    let storage = StorageKey::open(dir, custody);
+    let (storage, locked) = match StorageKey::open(dir, custody) {
+        Ok(storage) => (Some(storage), None),
+        Err(error) => (None, Some(error.into())),
+    };
     let mut findings = vec![
         Finding { file: ".".into(), problem: directory_problem(dir)? },
-        Finding { file: "storage key".into(), problem: storage.as_ref().err().map(ToString::to_string) },
+        Finding { file: "storage key".into(), problem: locked },
     ];
     for name in store::list(dir)? {
-        if let Some(result) = inspect(dir, &name, storage.as_ref().ok()) {
-            findings.push(Finding { file: name, problem: result.err().map(|problem| problem.to_string()) });
+        if let Some(result) = inspect(dir, &name, storage.as_ref()) {
+            findings.push(Finding { file: name, problem: result.err() });
         }
     }
     Ok(findings)
 }
 
-/// Why a file is not in order.
-#[derive(Debug, thiserror::Error)]
-enum Problem {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Command(#[from] CommandError),
-    #[error("not tried, because the storage key does not open")]
-    NotTried,
-    #[error("it is not of this directory's identity: remove it and run the command that made it again")]
-    OtherIdentity,
-    #[error("an interrupted write left it: remove it")]
-    Leftover,
+texts! {
+    /// Why a file is not in order.
+    #[derive(Debug, thiserror::Error)]
+    pub enum Problem {
+        Store(#[from] error: StoreError) "{error}" "{error}";
+        Command(#[from] error: CommandError) "{error}" "{error}";
+        Writable { dir: PathBuf, mode: u32 }
+            "others can write to it (mode {mode:04o}): run `chmod 700 {dir}`"
+            "他人可写入（权限 {mode:04o}）：请执行 `chmod 700 {dir}`";
+        NotTried "not tried, because the storage key does not open" "存储密钥无法打开，故未检查";
+        OtherIdentity
+            "it is not of this directory's identity: remove it and run the command that made it again"
+            "与本目录的身份不符：请删除它，并重新执行生成它的命令";
+        Leftover "an interrupted write left it: remove it" "写入中断留下的文件：请删除";
+    }
+}
+
+/// In English, for programs.
+impl Serialize for Problem {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 const ROLES: [Role; 5] = [Role::Authority, Role::Node, Role::Matcher, Role::Aggregator, Role::Coordinator];
 
-fn directory_problem(dir: &Path) -> Result<Option<String>, StoreError> {
+fn directory_problem(dir: &Path) -> Result<Option<Problem>, StoreError> {
     let mode = store::mode(dir)?;
     let writable = mode & 0o022 != 0;
-    Ok(writable.then(|| format!("others can write to it (mode {mode:04o}): run `chmod 700 {}`", dir.display())))
+    Ok(writable.then(|| Problem::Writable { dir: dir.to_owned(), mode }))
 }
 
 /// `None` for files of other kinds.
@@ -113,7 +125,7 @@ mod tests {
         authority_new(dir.path(), &custody).unwrap();
         change(dir.path());
         let findings = check(dir.path(), &custody).unwrap();
-        findings.into_iter().filter_map(|finding| Some((finding.file, finding.problem?))).collect()
+        findings.into_iter().filter_map(|finding| Some((finding.file, finding.problem?.to_string()))).collect()
     }
 
     #[test]

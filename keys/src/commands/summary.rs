@@ -1,7 +1,14 @@
 //! What `federation show` tells: the manifest, with the fingerprints that operators compare.
 
+use std::fmt;
+
 use serde::Serialize;
-use wugan_protocol::{hexes::Digest, manifest::Federation};
+use wugan_protocol::{
+    hexes::Digest,
+    manifest::Federation,
+    text::{Language, Say, padded},
+    texts,
+};
 
 use super::CommandError;
 use crate::card::{Card, Fingerprint};
@@ -61,18 +68,38 @@ impl FederationSummary {
     }
 }
 
-impl std::fmt::Display for FederationSummary {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "federation   {}", self.name)?;
-        writeln!(f, "version      {}", self.version)?;
-        writeln!(f, "hash         {}", self.hash)?;
-        writeln!(f, "policy       {}", self.policy)?;
-        writeln!(f, "quorum       {}", self.quorum)?;
-        writeln!(f, "disclosures  {} a month for each owner", self.disclosures_per_month)?;
-        let width = self.members.iter().map(|member| member.party.len()).max().unwrap_or(0);
-        for MemberSummary { party, fingerprint, address } in &self.members {
+/// Lines for people.
+impl Say for FederationSummary {
+    fn say(&self, language: Language, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let FederationSummary { name, version, hash, policy, quorum, disclosures_per_month, members } = self;
+        let number = *disclosures_per_month;
+        let facts: [(Text, &dyn fmt::Display); 6] = [
+            (Text::Federation, name),
+            (Text::Version, version),
+            (Text::Hash, hash),
+            (Text::Policy, policy),
+            (Text::Quorum, quorum),
+            (Text::Disclosures, &Text::AMonth { number }.said(language)),
+        ];
+        for (what, fact) in facts {
+            writeln!(f, "{}{fact}", padded(&what.said(language), 13))?;
+        }
+        let width = members.iter().map(|member| member.party.len()).max().unwrap_or(0);
+        for MemberSummary { party, fingerprint, address } in members {
             writeln!(f, "{}", format!("{party:width$}  {fingerprint}  {address}").trim_end())?;
         }
         Ok(())
+    }
+}
+
+texts! {
+    enum Text {
+        Federation "federation" "联合体";
+        Version "version" "版本";
+        Hash "hash" "清单哈希";
+        Policy "policy" "策略哈希";
+        Quorum "quorum" "法定数";
+        Disclosures "disclosures" "披露次数";
+        AMonth { number: u16 } "{number} a month for each owner" "每个待遇部门每月 {number} 次";
     }
 }

@@ -7,23 +7,28 @@ use std::{
 
 use age::secrecy::{ExposeSecret, SecretString};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use wugan_protocol::{
+    text::{Language, Say},
+    texts,
+};
 use zeroize::Zeroizing;
 
-use super::{STORAGE_KEY, StoreError, file};
+use super::{Action, PassphraseFault, STORAGE_KEY, StoreError, file};
 
 /// How storage keys are opened, and how new ones are protected.
 #[derive(Clone, Debug)]
 pub struct Custody {
     credentials: Option<PathBuf>,
     passphrase_file: Option<PathBuf>,
-    terminal: bool,
+    /// Who asks on the terminal asks in this language.
+    terminal: Option<Language>,
     protect: bool,
 }
 
 impl Custody {
     /// Key files without passphrase; nobody is asked and the environment is not read.
     pub fn key_files() -> Custody {
-        Custody { credentials: None, passphrase_file: None, terminal: false, protect: false }
+        Custody { credentials: None, passphrase_file: None, terminal: None, protect: false }
     }
 
     /// What the environment says: `CREDENTIALS_DIRECTORY` (set by systemd), `WUGAN_PASSPHRASE_FILE`, the terminal.
@@ -32,7 +37,7 @@ impl Custody {
         Custody {
             credentials: path("CREDENTIALS_DIRECTORY"),
             passphrase_file: path("WUGAN_PASSPHRASE_FILE"),
-            terminal: true,
+            terminal: Some(crate::language()),
             protect: false,
         }
     }
@@ -68,7 +73,7 @@ impl Custody {
     pub(super) fn passphrase(&self, of: &Path) -> Result<SecretString, StoreError> {
         match &self.passphrase_file {
             Some(file) => first_line(file),
-            None => self.ask(of, "Passphrase for"),
+            None => self.ask(of, Question::Passphrase),
         }
     }
 
@@ -77,27 +82,34 @@ impl Custody {
         let passphrase = match &self.passphrase_file {
             Some(file) => first_line(file)?,
             None => {
-                let first = self.ask(of, "New passphrase for")?;
-                if self.ask(of, "The same again for")?.expose_secret() != first.expose_secret() {
-                    return Err(StoreError::BadPassphrase("it was not typed the same twice"));
+                let first = self.ask(of, Question::New)?;
+                if self.ask(of, Question::Again)?.expose_secret() != first.expose_secret() {
+                    return Err(StoreError::BadPassphrase(PassphraseFault::Different));
                 }
                 first
             }
         };
         if passphrase.expose_secret().chars().count() < PASSPHRASE_CHARACTERS_MIN {
-            return Err(StoreError::BadPassphrase("it has fewer than 12 characters"));
+            return Err(StoreError::BadPassphrase(PassphraseFault::Short));
         }
         Ok(passphrase)
     }
 
-    fn ask(&self, of: &Path, prompt: &str) -> Result<SecretString, StoreError> {
+    fn ask(&self, of: &Path, question: fn(PathBuf) -> Question) -> Result<SecretString, StoreError> {
         let nobody = || StoreError::NoPassphrase { path: of.to_owned() };
-        if !self.terminal {
-            return Err(nobody());
-        }
+        let language = self.terminal.ok_or_else(nobody)?;
         let terminal = std::fs::File::options().read(true).write(true).open("/dev/tty").map_err(|_| nobody())?;
-        let answer = ask_on(&terminal, &format!("{prompt} {}: ", of.display()));
-        answer.map_err(file::failed("ask on the terminal for the passphrase of", of))
+        let answer = ask_on(&terminal, &question(of.to_owned()).said(language));
+        answer.map_err(file::failed(Action::Ask, of))
+    }
+}
+
+texts! {
+    /// What is asked on the terminal.
+    enum Question {
+        Passphrase(of: PathBuf) "Passphrase for {of}: " "请输入 {of} 的口令：";
+        New(of: PathBuf) "New passphrase for {of}: " "请设定 {of} 的新口令：";
+        Again(of: PathBuf) "The same again for {of}: " "请再输入一次 {of} 的新口令：";
     }
 }
 
@@ -109,7 +121,7 @@ const PASSPHRASE_BYTES_MAX: usize = 1_024;
 
 fn first_line(file: &Path) -> Result<SecretString, StoreError> {
     let bytes = file::read_secret(file)?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| StoreError::BadPassphrase("it is not UTF-8"))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| StoreError::BadPassphrase(PassphraseFault::NotUtf8))?;
     Ok(SecretString::from(text.lines().next().unwrap_or_default().to_owned()))
 }
 

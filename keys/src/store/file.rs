@@ -12,7 +12,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use zeroize::Zeroizing;
 
-use super::StoreError;
+use super::{Action, StoreError};
 
 /// A file that is written under a temporary name beside its place, and takes its place when it is whole and on disk.
 /// Dropped before, it leaves nothing.
@@ -56,20 +56,20 @@ impl NewFile {
     fn with_mode(target: &Path, mode: u32) -> Result<NewFile, StoreError> {
         let mut random = [0; 8];
         let filled = SystemRandom::new().fill(&mut random);
-        filled.map_err(|_| failed("name a temporary file for", target)(io::Error::other("no randomness")))?;
+        filled.map_err(|_| failed(Action::Name, target)(io::Error::other("no randomness")))?;
         let mut name = OsString::from(".");
         name.push(target.file_name().unwrap_or_default());
         name.push(format!(".{}{TEMPORARY}", hex::encode(random)));
         let temporary = target.with_file_name(name);
         let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary);
-        Ok(NewFile { file: Some(file.map_err(failed("create", target))?), temporary, target: target.to_owned() })
+        Ok(NewFile { file: Some(file.map_err(failed(Action::Create, target))?), temporary, target: target.to_owned() })
     }
 
     fn put(mut self, rename: impl FnOnce(&Path, &Path) -> io::Result<()>) -> Result<(), StoreError> {
         if let Some(file) = &self.file {
-            file.sync_all().map_err(failed("write", &self.target))?;
+            file.sync_all().map_err(failed(Action::Write, &self.target))?;
         }
-        rename(&self.temporary, &self.target).map_err(failed("write", &self.target))?;
+        rename(&self.temporary, &self.target).map_err(failed(Action::Write, &self.target))?;
         self.file = None;
         sync_directory_of(&self.target)
     }
@@ -105,7 +105,7 @@ pub fn create_directory(dir: &Path) -> Result<(), StoreError> {
     if dir.is_dir() {
         return Ok(());
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed("create", dir))?;
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed(Action::Create, dir))?;
     sync_directory_of(dir)
 }
 
@@ -114,10 +114,10 @@ pub fn create_directory(dir: &Path) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError::Io`].
 pub fn list(dir: &Path) -> Result<Vec<String>, StoreError> {
-    let entries = std::fs::read_dir(dir).map_err(failed("list", dir))?;
+    let entries = std::fs::read_dir(dir).map_err(failed(Action::List, dir))?;
     let names = entries.map(|entry| entry.map(|entry| entry.file_name().into_string().ok()));
     let mut names: Vec<String> =
-        names.collect::<io::Result<Vec<_>>>().map_err(failed("list", dir))?.into_iter().flatten().collect();
+        names.collect::<io::Result<Vec<_>>>().map_err(failed(Action::List, dir))?.into_iter().flatten().collect();
     names.sort_unstable();
     Ok(names)
 }
@@ -127,7 +127,7 @@ pub fn list(dir: &Path) -> Result<Vec<String>, StoreError> {
 /// # Errors
 /// [`StoreError::Io`], [`StoreError::TooLarge`].
 pub fn read_public(path: &Path, bytes_max: usize) -> Result<Vec<u8>, StoreError> {
-    let mut file = File::open(path).map_err(failed("read", path))?;
+    let mut file = File::open(path).map_err(failed(Action::Read, path))?;
     Ok(std::mem::take(&mut *read_bounded(&mut file, path, bytes_max as u64)?))
 }
 
@@ -152,13 +152,13 @@ pub fn write_new_public(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError::Io`].
 pub fn remove(path: &Path) -> Result<(), StoreError> {
-    std::fs::remove_file(path).map_err(failed("remove", path))?;
+    std::fs::remove_file(path).map_err(failed(Action::Remove, path))?;
     sync_directory_of(path)
 }
 
 /// The mode bits of a file or directory.
 pub(crate) fn mode(path: &Path) -> Result<u32, StoreError> {
-    Ok(std::fs::metadata(path).map_err(failed("read", path))?.permissions().mode() & 0o7777)
+    Ok(std::fs::metadata(path).map_err(failed(Action::Read, path))?.permissions().mode() & 0o7777)
 }
 
 /// Writes a secret file, unless it exists.
@@ -168,8 +168,8 @@ pub(super) fn write_new_secret(path: &Path, bytes: &[u8]) -> Result<(), StoreErr
 
 /// Reads a secret file, if its mode keeps others out.
 pub(super) fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-    let mut file = File::open(path).map_err(failed("read", path))?;
-    let mode = file.metadata().map_err(failed("read", path))?.permissions().mode() & 0o7777;
+    let mut file = File::open(path).map_err(failed(Action::Read, path))?;
+    let mode = file.metadata().map_err(failed(Action::Read, path))?.permissions().mode() & 0o7777;
     if mode & 0o077 != 0 {
         return Err(StoreError::Mode { path: path.to_owned(), mode });
     }
@@ -178,7 +178,7 @@ pub(super) fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, StoreError>
 
 /// Reads a systemd credential. Its mode is systemd's affair: an access list can show as a readable group.
 pub(super) fn read_credential(path: &Path) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-    let mut file = File::open(path).map_err(failed("read", path))?;
+    let mut file = File::open(path).map_err(failed(Action::Read, path))?;
     read_bounded(&mut file, path, SECRET_FILE_BYTES_MAX)
 }
 
@@ -188,7 +188,7 @@ pub(crate) fn is_temporary(name: &str) -> bool {
 }
 
 /// Says what could not be done with which file.
-pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+pub(super) fn failed(action: Action, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
     let path = path.to_owned();
     move |source| StoreError::Io { action, path, source }
 }
@@ -202,15 +202,15 @@ const SECRET_FILE_BYTES_MAX: u64 = 64 << 10;
 
 fn filled(path: &Path, mode: u32, bytes: &[u8]) -> Result<NewFile, StoreError> {
     let mut file = NewFile::with_mode(path, mode)?;
-    file.write_all(bytes).map_err(failed("write", path))?;
+    file.write_all(bytes).map_err(failed(Action::Write, path))?;
     Ok(file)
 }
 
 fn read_bounded(file: &mut File, path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-    let length = file.metadata().map_err(failed("read", path))?.len();
+    let length = file.metadata().map_err(failed(Action::Read, path))?.len();
     // Room to spare, so that reading its end needs no reallocation, which would leave a copy.
     let mut bytes = Zeroizing::new(Vec::with_capacity(length.min(limit) as usize + 64));
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(failed("read", path))?;
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(failed(Action::Read, path))?;
     if bytes.len() as u64 > limit {
         return Err(StoreError::TooLarge { path: path.to_owned(), limit });
     }
@@ -219,7 +219,7 @@ fn read_bounded(file: &mut File, path: &Path, limit: u64) -> Result<Zeroizing<Ve
 
 fn sync_directory_of(path: &Path) -> Result<(), StoreError> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(parent).and_then(|dir| dir.sync_all()).map_err(failed("sync", parent))
+    File::open(parent).and_then(|dir| dir.sync_all()).map_err(failed(Action::Sync, parent))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use self::records::{Record, Records};
-use super::{Column, RawRow, RecordSource, SourceError};
+use super::{Column, HeaderFound, RawRow, RecordSource, SourceError};
 use crate::quarantine::{BadRow, Reason};
 
 mod records;
@@ -98,13 +98,13 @@ impl<const N: usize> Header<N> {
 }
 
 /// What a header shows, for an error. A first row of data is not repeated: it may hold an ID number.
-fn describe(names: &[&str]) -> String {
+fn describe(names: &[&str]) -> HeaderFound {
     let text = names.join(", ");
     if text.chars().filter(|c| c.is_numeric()).count() >= HEADER_DIGITS_MAX {
-        return "it looks like a row of data (it is not shown here)".to_owned();
+        return HeaderFound::Data;
     }
     let shown: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(HEADER_SHOWN_MAX).collect();
-    format!("it reads: {shown}")
+    HeaderFound::Names(shown)
 }
 
 fn required_names(columns: &[Column]) -> String {

@@ -10,94 +10,98 @@ use serde::Deserialize;
 use super::{Channel, Class, Decision, Department, Matter, Policy, Rule, outcome};
 use crate::{
     hexes::sha256,
-    limits::{CAP_MAX, DAYS_MAX, MEMBERS_MAX, POLICY_ITEMS_MAX, POOL_SIZE_STEP_MAX, RULES_MAX},
+    limits::{CAP_MAX, DAYS_MAX, ID_BYTES_MAX, MEMBERS_MAX, POLICY_ITEMS_MAX, POOL_SIZE_STEP_MAX, RULES_MAX},
     party::MemberNumber,
+    text::{TomlProblem, parse_toml},
 };
 
-/// Why a catalogue is refused.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum PolicyError {
-    /// Not TOML of the expected shape.
-    #[error("catalogue.toml cannot be read: {0}")]
-    Malformed(String),
-    /// The same id or number twice.
-    #[error("catalogue.toml names {0} twice")]
-    Twice(String),
-    /// A name that stands for nothing.
-    #[error("catalogue.toml: {at} names {name}, which does not exist")]
-    Unknown {
-        /// Where.
-        at: String,
-        /// The name.
-        name: String,
-    },
-    /// Too many of something.
-    #[error("catalogue.toml has more {what} than the limit of {limit}")]
-    TooMany {
-        /// Of what.
-        what: &'static str,
-        /// How many are allowed.
-        limit: usize,
-    },
-    /// A ruleset in which no rule might fire.
-    #[error("ruleset {0}: the last rule must have no bounds, so that every row has a rule")]
-    NoLastRule(String),
-    /// A rule that decides `deferred`, which only missing channels can.
-    #[error("rule {0} decides deferred, which only missing channels can")]
-    RuleDefers(String),
-    /// The matcher has a channel or roster, the aggregator a roster, or two servers are one member.
-    #[error("the servers are not independent: {0}")]
-    NotIndependent(String),
-    /// A roster owner is not in exactly one pool group.
-    #[error("roster owner {0} is not in exactly one pool group, or a group names a department without rosters")]
-    Groups(String),
-    /// A class whose bit would name a department.
-    #[error(
-        "matter {matter}: class {} has, without the owner's own, fewer than three channels or all in one department; \
-         add channels, leave the class out, or list its channels as exposed", class.name()
-    )]
-    ClassTooSmall {
-        /// The matter.
-        matter: String,
-        /// The class.
-        class: Class,
-    },
-    /// Nothing could be audited, or decisions would be gone before what they rest on.
-    #[error(
-        "retention_days = {days}, decision_retention_days = {decisions}: the first must be at least 1, the second not \
-         less than the first"
-    )]
-    Retention {
-        /// Days for files.
-        days: u64,
-        /// Days for decisions.
-        decisions: u64,
-    },
-    /// Two matters whose difference would name a department.
-    #[error(
-        "matters {matter} and {other}: the channels of class {} that apply to only one of them are, without the owner's \
-         own, fewer than three or all in one department; a person on both rosters would show which channel it was",
-        class.name()
-    )]
-    MattersTooAlike {
-        /// One.
-        matter: String,
-        /// The other.
-        other: String,
-        /// The class.
-        class: Class,
-    },
+crate::texts! {
+    /// Why a catalogue is refused.
+    #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+    pub enum PolicyError {
+        /// Not TOML of the expected shape.
+        Malformed(problem: TomlProblem) "{problem}; see the comments at its head" "{problem}；写法见文件开头的说明";
+        /// The same id or number twice.
+        Twice(name: String) "{name} is named twice" "{name} 出现两次";
+        /// An id that cannot be a file's name.
+        UnsafeId(name: String)
+            "the id of {name} cannot name a file: 1 to {ID_BYTES_MAX} bytes, no `/`, no control characters, no leading dot"
+            "{name} 的 id 不能用作文件名：须为 1 至 {ID_BYTES_MAX} 字节，不含 `/` 和控制字符，不以点开头";
+        /// A name that stands for nothing.
+        Unknown { at: String, name: String } "{at} names {name}, which does not exist" "{at} 所指的 {name} 不存在";
+        /// Too many of something.
+        TooMany { what: Items, limit: usize } "more {what} than the limit of {limit}" "{what}超过上限 {limit}";
+        /// A ruleset in which no rule might fire.
+        NoLastRule(ruleset: String)
+            "ruleset {ruleset}: the last rule must have no bounds, so that every row has a rule"
+            "规则集 {ruleset}：最后一条规则不得设界限，使每一行都有规则可依";
+        /// A rule that decides `deferred`, which only missing channels can.
+        RuleDefers(rule: String)
+            "rule {rule} decides deferred, which only missing channels can"
+            "规则 {rule} 的结论为 deferred（暂缓），而暂缓只能由渠道缺席引起";
+        /// The matcher has a channel or roster, the aggregator a roster, or two servers are one member.
+        NotIndependent(dependence: Dependence)
+            "the servers are not independent: {dependence}"
+            "各服务器不独立：{dependence}";
+        /// A roster owner is not in exactly one pool group.
+        Groups(owner: String)
+            "roster owner {owner} is not in exactly one pool group, or a group names a department without rosters"
+            "待遇部门 {owner} 未恰好列入一个数据池分组，或分组中有无名册的部门";
+        /// A class whose bit would name a department.
+        ClassTooSmall { matter: String, class: Class }
+            "matter {matter}: class {class} has, without the owner's own, fewer than three channels or all in one \
+             department; add channels, leave the class out, or list its channels as exposed"
+            "事项 {matter}：除待遇部门自己的渠道外，类别 {class} 的渠道不足三个，或都属同一部门；请增加渠道，或不用该类别，\
+             或将其渠道列入 exposed";
+        /// Nothing could be audited, or decisions would be gone before what they rest on.
+        Retention { days: u64, decisions: u64 }
+            "retention_days = {days}, decision_retention_days = {decisions}: the first must be at least 1, the second not \
+             less than the first"
+            "retention_days = {days}，decision_retention_days = {decisions}：前者至少为 1，后者不得小于前者";
+        /// Two matters whose difference would name a department.
+        MattersTooAlike { matter: String, other: String, class: Class }
+            "matters {matter} and {other}: the channels of class {class} that apply to only one of them are, without the \
+             owner's own, fewer than three or all in one department; a person on both rosters would show which channel \
+             it was"
+            "事项 {matter} 与 {other}：除待遇部门自己的渠道外，类别 {class} 中只适用于其一的渠道不足三个，或都属同一部门；\
+             同在两份名册的人会暴露是哪个渠道";
+    }
+}
+
+crate::texts! {
+    /// What a catalogue may have too many of.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Items {
+        Departments "departments" "部门数";
+        Channels "channels" "渠道数";
+        Matters "matters" "事项数";
+        Days "days in a term or window" "期限或窗口的天数";
+        Rules "rules in a ruleset" "规则集中的规则数";
+        Bound "counts in a bound of a rule" "规则界限中的计数";
+        Groups "pool groups" "数据池分组数";
+        Tags "tags in a pool's size class" "数据池分级的标签数";
+    }
+}
+
+crate::texts! {
+    /// How servers depend on each other.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub enum Dependence {
+        MatcherIsDepartment(id: String) "the matcher {id} is also a department" "匹配方 {id} 同时是一个部门";
+        OneMember "aggregator and coordinator are one member" "汇总方与协调方是同一成员";
+        AggregatorOwns(id: String) "the aggregator {id} owns rosters" "汇总方 {id} 拥有名册";
+    }
 }
 
 pub(super) fn read(bytes: &[u8]) -> Result<Policy, PolicyError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| PolicyError::Malformed("it is not UTF-8".into()))?;
-    let file: File = toml::from_str(text).map_err(|error| PolicyError::Malformed(error.message().to_owned()))?;
-    bounded("departments", file.department.len(), MEMBERS_MAX - 1)?;
-    bounded("channels", file.channel.len(), POLICY_ITEMS_MAX)?;
-    bounded("matters", file.matter.len(), POLICY_ITEMS_MAX)?;
+    let file: File = parse_toml(bytes).map_err(PolicyError::Malformed)?;
+    bounded(Items::Departments, file.department.len(), MEMBERS_MAX - 1)?;
+    bounded(Items::Channels, file.channel.len(), POLICY_ITEMS_MAX)?;
+    bounded(Items::Matters, file.matter.len(), POLICY_ITEMS_MAX)?;
     let step = file.policy.pool_size_step.map_or(0, NonZeroU64::get);
-    bounded("tags in a pool's size class", step, POOL_SIZE_STEP_MAX)?;
+    bounded(Items::Tags, step, POOL_SIZE_STEP_MAX)?;
     days(&file)?;
+    safe(&file)?;
     unique(&file)?;
     exposed(&file)?;
     let members: Names = (0..).zip(&file.department).map(|(number, d)| (d.id.as_str(), number)).collect();
@@ -128,7 +132,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Policy, PolicyError> {
 
 type Names<'a> = BTreeMap<&'a str, MemberNumber>;
 
-fn bounded(what: &'static str, found: impl TryInto<usize>, limit: usize) -> Result<(), PolicyError> {
+fn bounded(what: Items, found: impl TryInto<usize>, limit: usize) -> Result<(), PolicyError> {
     let within = found.try_into().is_ok_and(|found| found <= limit);
     within.then_some(()).ok_or(PolicyError::TooMany { what, limit })
 }
@@ -141,12 +145,28 @@ fn days(file: &File) -> Result<(), PolicyError> {
     let terms = [file.policy.days_between_rounds, days, decisions];
     let windows = file.channel.iter().map(|channel| u64::from(channel.window_days));
     let longest = terms.into_iter().chain(windows).max().unwrap_or(0);
-    bounded("days in a term or window", longest, DAYS_MAX)
+    bounded(Items::Days, longest, DAYS_MAX)
 }
 
 fn exposed(file: &File) -> Result<(), PolicyError> {
     let unknown = file.policy.exposed.iter().find(|id| !file.channel.iter().any(|channel| channel.id == **id));
     unknown.map_or(Ok(()), |name| Err(PolicyError::Unknown { at: "exposed".into(), name: name.clone() }))
+}
+
+/// Ids name files and folders.
+fn safe(file: &File) -> Result<(), PolicyError> {
+    let safe = |id: &str| {
+        let characters = !id.starts_with('.') && !id.contains(|c: char| c == '/' || c.is_control());
+        characters && (1..=ID_BYTES_MAX).contains(&id.len())
+    };
+    let members =
+        file.department.iter().map(|d| ("department", &d.id)).chain([("matcher", &file.federation.matcher.id)]);
+    let channels = file.channel.iter().map(|c| ("channel", &c.id));
+    let matters = file.matter.iter().map(|m| ("matter", &m.id));
+    match members.chain(channels).chain(matters).find(|(_, id)| !safe(id)) {
+        Some((kind, id)) => Err(PolicyError::UnsafeId(format!("{kind} {id:?}"))),
+        None => Ok(()),
+    }
 }
 
 fn unique(file: &File) -> Result<(), PolicyError> {
@@ -230,14 +250,14 @@ fn applying(choice: &Choice, places: &BTreeMap<&str, usize>, at: &str) -> Result
 }
 
 fn rules(ruleset: &RulesetToml) -> Result<Vec<Rule>, PolicyError> {
-    bounded("rules in a ruleset", ruleset.rules.len(), RULES_MAX)?;
+    bounded(Items::Rules, ruleset.rules.len(), RULES_MAX)?;
     let rules: Vec<Rule> = ruleset.rules.iter().map(RuleToml::read).collect();
     if let Some(rule) = rules.iter().find(|rule| rule.decide == Decision::Deferred) {
         return Err(PolicyError::RuleDefers(rule.id.clone()));
     }
     let bounds = || ruleset.rules.iter().flat_map(|rule| rule.at_least.values().chain(rule.at_most.values()));
     if bounds().any(|bound| *bound >= CAP_MAX) {
-        return Err(PolicyError::TooMany { what: "counts in a bound of a rule", limit: CAP_MAX as usize - 1 });
+        return Err(PolicyError::TooMany { what: Items::Bound, limit: CAP_MAX as usize - 1 });
     }
     match rules.last() {
         Some(last) if outcome::caps(std::slice::from_ref(last)) == [0; 4] => Ok(rules),
@@ -249,7 +269,7 @@ fn rules(ruleset: &RulesetToml) -> Result<Vec<Rule>, PolicyError> {
 fn groups(file: &File, members: &Names) -> Result<(Vec<Option<u8>>, u8), PolicyError> {
     let owners = || file.department.iter().filter(|d| d.roster_owner).map(|d| d.id.clone());
     let lists = file.policy.pool_groups.clone().unwrap_or_else(|| vec![owners().collect()]);
-    let count = u8::try_from(lists.len()).map_err(|_| PolicyError::TooMany { what: "pool groups", limit: 255 })?;
+    let count = u8::try_from(lists.len()).map_err(|_| PolicyError::TooMany { what: Items::Groups, limit: 255 })?;
     let mut groups = vec![None; file.department.len()];
     for (group, list) in (0..count).zip(&lists) {
         for id in list {
@@ -266,15 +286,15 @@ fn groups(file: &File, members: &Names) -> Result<(Vec<Option<u8>>, u8), PolicyE
 }
 
 fn independent(policy: &Policy) -> Result<(), PolicyError> {
-    let refuse = |what: String| Err(PolicyError::NotIndependent(what));
+    let refuse = |dependence| Err(PolicyError::NotIndependent(dependence));
     if policy.departments.iter().any(|department| department.id == policy.matcher) {
-        return refuse(format!("the matcher {} is also a department", policy.matcher));
+        return refuse(Dependence::MatcherIsDepartment(policy.matcher.clone()));
     }
     if policy.aggregator == policy.coordinator {
-        return refuse("aggregator and coordinator are one member".into());
+        return refuse(Dependence::OneMember);
     }
     if policy.departments[usize::from(policy.aggregator)].roster_owner {
-        return refuse(format!("the aggregator {} owns rosters", policy.member_id(policy.aggregator)));
+        return refuse(Dependence::AggregatorOwns(policy.member_id(policy.aggregator).to_owned()));
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::{Stage, stop_text};
 use crate::{
-    engine::{Command, Offer, Severity},
+    engine::{Command, Offer, Severity, Stop},
     file::FileKey,
     hexes::{Digest, sha256},
     ledger::Round,
@@ -88,7 +88,7 @@ impl Stage {
     /// Acts on a fault of a job of a round.
     pub fn fault<J>(&mut self, round: Digest, fault: Fault, now: u64, out: &mut Vec<Command<J>>) {
         match fault {
-            Fault::Machine(text) => out.push(Command::Stop(text)),
+            Fault::Machine(text) => out.push(Command::Stop(Stop::Machine(text))),
             Fault::Lost(file) => {
                 let text = format!("{} is not there; it is waited for until its sender sends it again", file.name());
                 out.push(Command::Commit(vec![self.unset(kept_name(round, file))]));

@@ -256,7 +256,7 @@ impl<P: Program> Harness<P> {
             }
             Command::Disconnect(party, reason) => self.events.push(Event::Cut(party, reason)),
             Command::Local(job) => self.inputs.push_back(Input::Local(self.program.run(job))),
-            Command::Stop(text) => self.events.push(Event::Stopped(text)),
+            Command::Stop(text) => self.events.push(Event::Stopped(text.to_string())),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the generator reads of a catalogue: departments, channels, matters. Everything else in the file is left to the federation.
 
 use serde::Deserialize;
+use wugan_protocol::text::parse_toml;
 
 use super::CityError;
 
@@ -68,7 +69,7 @@ pub(super) enum Kind {
 impl Catalogue {
     /// Reads a catalogue; refuses ids that cannot name a file, and channels and matters of departments that it does not list.
     pub(super) fn parse(text: &str) -> Result<Self, CityError> {
-        let catalogue: Self = toml::from_str(text).map_err(Box::new)?;
+        let catalogue: Self = parse_toml(text.as_bytes())?;
         let departments = catalogue.departments.iter().map(|d| &d.id);
         let channels = catalogue.channels.iter().map(|c| &c.id);
         let matters = catalogue.matters.iter().map(|m| &m.id);

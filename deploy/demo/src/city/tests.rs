@@ -244,7 +244,7 @@ fn rosters_are_installed_month_by_month() {
         assert_eq!((read("roster.csv"), read("roster.2026-06.csv")), (july.clone(), june.clone()));
         assert!(!folder.join("roster.2026-07.csv").exists());
     }
-    assert!(matches!(install_roster(city.dir.path(), "2026-08", false), Err(CityError::Io(_))));
+    assert!(matches!(install_roster(city.dir.path(), "2026-08", false), Err(CityError::At { .. })));
 }
 
 #[test]
