@@ -1,13 +1,10 @@
 //! The coordinator's state machine.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use wugan_protocol::{
     engine::{Command, Engine, Input, Offer, Severity, Stop},
-    envelope::{Signer, Unverified},
+    envelope::{Signers, Unverified},
     file::FileKey,
     ledger::{Logged, RoundTimes},
     manifest::Federation,
@@ -88,7 +85,7 @@ impl CoordinatorEngine {
     /// A log that is not this federation's.
     pub fn restore(
         federation: Federation,
-        signer: Arc<dyn Signer>,
+        signers: Signers,
         log: &[Vec<u8>],
         facts: &BTreeMap<String, Vec<u8>>,
         setup: Vec<Vec<u8>>,
@@ -96,7 +93,7 @@ impl CoordinatorEngine {
     ) -> Result<CoordinatorEngine, RestoreError> {
         Ok(CoordinatorEngine {
             witnessed: log.is_empty(),
-            log: Log::restore(federation, signer, log)?,
+            log: Log::restore(federation, signers, log)?,
             peers: Peers::default(),
             bits: Bits::restore(facts, fresh),
             deliveries: Deliveries::default(),
@@ -212,7 +209,7 @@ impl CoordinatorEngine {
         self.ahead.remove(&party.member);
         self.witnessed |= party.member != self.log.federation().policy().coordinator;
         self.peers.follow(party);
-        let mut commands = vec![Command::SendLog(party, entries)];
+        let mut commands = vec![Command::SendLog(party, entries), self.log.checkpoint(vec![party])];
         commands.extend(self.online(now));
         commands
     }
@@ -241,7 +238,9 @@ impl CoordinatorEngine {
             Message::Answer { owner, batch, source, evaluated, proof } => {
                 relay::answer(log, peers, party, (*owner, *batch, *source), evaluated, proof)
             }
-            Message::Follow { .. } | Message::Entries { .. } | Message::Online { .. } => Err(Reason::NotAllowed),
+            Message::Follow { .. } | Message::Entries { .. } | Message::Checkpoint { .. } | Message::Online { .. } => {
+                Err(Reason::NotAllowed)
+            }
         };
         match relayed {
             Ok(parties) if parties.is_empty() => Vec::new(),

@@ -15,7 +15,7 @@ pub mod config;
 pub mod decide;
 pub mod engine;
 mod log;
-mod log_file;
+pub mod log_folder;
 mod peers;
 mod relay;
 mod round;

@@ -1,18 +1,17 @@
 //! The log as its writer sees it: the ledger, and what else follows from the entries. Restoring folds the same entries,
 //! so nothing here is persisted besides them.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::log_folder::COSIGNED;
 use wugan_protocol::{
-    engine::{Command, Fact},
-    envelope::{Body, Head, Signer},
+    engine::{Command, Fact, Stop},
+    envelope::{Body, Head, Signers},
     file::FileKey,
     hexes::Digest,
     ledger::{Admitted, Ledger, Logged, Round, SECONDS_PER_DAY},
     limits::{ENTRIES_BYTES_PER_MESSAGE_MAX, ENTRIES_PER_MESSAGE_MAX},
+    log::checkpoint::VerifiedCheckpoint,
     manifest::Federation,
     member::RestoreError,
     message::Message,
@@ -24,7 +23,7 @@ use wugan_protocol::{
 /// The log and what follows from it.
 pub(crate) struct Log {
     ledger: Ledger,
-    signer: Arc<dyn Signer>,
+    signers: Signers,
     /// Entries of this input, which are not durable yet.
     fresh: Vec<Vec<u8>>,
     /// Hash of the entry that announced each owner's bits in the last round.
@@ -37,19 +36,18 @@ pub(crate) struct Log {
     kept: BTreeMap<(Digest, Kept), u64>,
     listed: Option<u64>,
     ended: Option<u64>,
+    /// The note of the last round's tree, when a cosignature came in that is not durable yet.
+    cosigned: Option<Vec<u8>>,
 }
 
 impl Log {
     /// Restores it from its entries.
-    pub(crate) fn restore(
-        federation: Federation,
-        signer: Arc<dyn Signer>,
-        lines: &[Vec<u8>],
-    ) -> Result<Log, RestoreError> {
+    pub(crate) fn restore(federation: Federation, signers: Signers, lines: &[Vec<u8>]) -> Result<Log, RestoreError> {
         let ledger = Ledger::new(federation);
         let (fresh, bits, refused) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
-        let (decisions, kept) = (BTreeMap::new(), BTreeMap::new());
-        let mut log = Log { ledger, signer, fresh, bits, refused, decisions, kept, listed: None, ended: None };
+        let (decisions, kept, cosigned) = (BTreeMap::new(), BTreeMap::new(), None);
+        let (listed, ended) = (None, None);
+        let mut log = Log { ledger, signers, fresh, bits, refused, decisions, kept, listed, ended, cosigned };
         for line in lines {
             let index = log.ledger.entries();
             let admitted = log.ledger.admit(line).map_err(|reason| RestoreError::Log { index, reason })?;
@@ -89,7 +87,7 @@ impl Log {
     pub(crate) fn state_in(&mut self, round: Option<Digest>, statement: Statement, now: u64) -> Result<(), Reason> {
         let party = self.federation().coordinator();
         let head = Head { round, ..self.ledger.head(party, self.ledger.place(party), false, now) };
-        let signed = Body { head, statement }.sign(self.signer.as_ref()).map_err(|_| Reason::Malformed)?;
+        let signed = Body { head, statement }.sign(self.signers.identity.as_ref()).map_err(|_| Reason::Malformed)?;
         let logged = self.ledger.apply_effective(self.ledger.admit(signed.bytes())?)?;
         self.fresh.push(signed.bytes().to_vec());
         self.note(&logged);
@@ -105,13 +103,24 @@ impl Log {
     pub(crate) fn flush<J>(&mut self, followers: &[Party]) -> Vec<Command<J>> {
         let lines = std::mem::take(&mut self.fresh);
         let first = self.ledger.entries() - lines.len() as u64;
-        let facts = (first..).zip(&lines).map(|(index, line)| Fact::Log(index, line.clone())).collect();
-        let mut commands = vec![Command::Commit(facts)];
+        let entries = (first..).zip(&lines).map(|(index, line)| Fact::Log(index, line.clone()));
+        let cosigned = self.cosigned.take().map(|note| Fact::Set(COSIGNED.to_owned(), note));
+        let mut commands = vec![Command::Commit(entries.chain(cosigned).collect())];
         if !followers.is_empty() {
             commands
                 .extend(messages(first, lines).into_iter().map(|message| Command::Send(followers.to_vec(), message)));
+            commands.push(self.checkpoint(followers.to_vec()));
         }
         commands
+    }
+
+    /// Sends the signed tree of all entries, which are durable and were sent before.
+    pub(crate) fn checkpoint<J>(&self, to: Vec<Party>) -> Command<J> {
+        let origin = self.federation().origin();
+        match VerifiedCheckpoint::sign(self.ledger.tree().tree(), &origin, self.signers.log.as_ref()) {
+            Ok(signed) => Command::Send(to, Message::Checkpoint { note: signed.note().to_string().into_bytes() }),
+            Err(error) => Command::Stop(Stop::Unsigned(error)),
+        }
     }
 
     /// The entry that announced an owner's bits in the last round.
@@ -154,6 +163,17 @@ impl Log {
         self.ended
     }
 
+    /// The signed tree of the last round's end with the cosignatures that came in.
+    fn cosigned_note(&self) -> Option<Vec<u8>> {
+        let (federation, closed) = (self.federation(), self.ledger.closed()?);
+        let mut signed = VerifiedCheckpoint::sign(closed.tree, &federation.origin(), self.signers.log.as_ref()).ok()?;
+        for (party, (time, signature)) in &closed.cosigned {
+            let key = federation.cosigner_key(*party)?;
+            signed.add_cosignature(&key, *time, &signature.0).ok()?;
+        }
+        Some(signed.note().to_string().into_bytes())
+    }
+
     fn note(&mut self, logged: &Logged) {
         let body = logged.signed.body();
         if let (Statement::Receipt(Receipt::Decisions {}), Some(party)) = (&body.statement, logged.party) {
@@ -173,6 +193,7 @@ impl Log {
                 self.kept.extend(kept.map(|kept| (kept, body.head.time)));
             }
             Statement::Announcement(Announcement { file, .. }) => self.note_file(*file, logged),
+            Statement::Cosignature(_) => self.cosigned = self.cosigned_note(),
             Statement::List { .. } => self.listed = Some(body.head.time),
             Statement::RoundClosed {} => self.ended = Some(body.head.time),
             Statement::RoundAbandoned { .. } => {

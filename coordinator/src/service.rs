@@ -2,9 +2,10 @@
 
 use std::{fs, io, path::Path};
 
+use wugan_keys::store;
 use wugan_protocol::party::Role;
 use wugan_transport::{
-    home::{Home, fresh, read_config},
+    home::{Home, Stored, fresh, read_config},
     listen_socket,
     rounds::Rounds,
     shell::{self, ServiceError, Setup, Worker},
@@ -13,7 +14,7 @@ use wugan_transport::{
 use crate::{
     config::Config,
     engine::{CoordinatorEngine, Job, Local},
-    log_file,
+    log_folder::{COSIGNED, LogFolder},
     socket::{self, Desk},
 };
 
@@ -27,20 +28,34 @@ pub fn run(config: &Path) -> Result<(), ServiceError> {
     let stored = home.stored()?;
     let announcements = base.join(&config.coordinator.announcements);
     let setup = read_announcements(&announcements).map_err(opening(&announcements))?;
-    let log_path = home.state.join("entries.jsonl");
-    let log = log_file::open(&log_path, &stored.log).map_err(opening(&log_path))?;
+    let log = open_log(&home, &stored, &base.join(&config.member.policy))?;
     let admin = base.join(&config.coordinator.admin);
     let failed = |error| ServiceError::Admin { socket: admin.clone(), error };
     let listener = socket::open(&admin).map_err(failed)?;
     let listen = Some(listen_socket(&config.server.listen)?);
     let federation = home.federation.clone();
-    let signer = home.keys.identity.clone();
-    let engine = CoordinatorEngine::restore(federation, signer, &stored.log, &stored.facts, setup, Box::new(fresh))?;
+    let signers = home.keys.signers();
+    let engine = CoordinatorEngine::restore(federation, signers, &stored.log, &stored.facts, setup, Box::new(fresh))?;
     let desk = Desk::default();
     let worker = CoordinatorWorker { rounds: Rounds::new(home.state.join("rounds")), desk: desk.clone() };
     let accept = home.federation.parties().filter(|party| *party != home.party).collect();
-    let setup = Setup { listen, accept, log: Some(log), ..Setup::of(home) };
+    let setup = Setup { listen, accept, log: Some(Box::new(log)), ..Setup::of(home) };
     Ok(shell::run(setup, engine, worker, |locals| socket::serve(listener, desk, locals))?)
+}
+
+/// The log's folder, in it the policy that the log's manifest names, and beside it the key that verifies its
+/// checkpoints.
+fn open_log(home: &Home, stored: &Stored, policy: &Path) -> Result<LogFolder, ServiceError> {
+    let (folder, vkey) = (home.state.join("log"), home.state.join("log.vkey"));
+    let key = home.federation.log_key().map_err(io::Error::other).map_err(opening(&vkey))?;
+    let written = store::write_public(&vkey, format!("{key}\n").as_bytes()).map_err(io::Error::other);
+    written.map_err(opening(&vkey))?;
+    let catalogue = folder.join("catalogue.toml");
+    let copied = fs::create_dir_all(&folder).and_then(|()| fs::read(policy));
+    let copied = copied.and_then(|bytes| store::write_public(&catalogue, &bytes).map_err(io::Error::other));
+    copied.map_err(opening(&catalogue))?;
+    let log = LogFolder::open(&folder, &key, home.keys.log.clone(), &stored.log, stored.facts.get(COSIGNED));
+    log.map_err(opening(&folder))
 }
 
 struct CoordinatorWorker {

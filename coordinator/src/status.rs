@@ -3,7 +3,7 @@
 
 mod waits;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use wugan_protocol::{
@@ -78,6 +78,12 @@ pub struct RoundStatus {
     pub owners: Vec<OwnerStatus>,
     /// What is waited for.
     pub waits_for: Vec<Wait>,
+    /// Members outside the coordinator's bureau that cosigned the log at the round's end.
+    pub cosigned: u64,
+    /// How many of them have to.
+    pub quorum: u64,
+    /// Ids of those that are connected and have not yet, once the round is closed.
+    pub cosigning: Vec<String>,
 }
 
 /// The times of a round: what the manifest sets, and when each phase ended.
@@ -205,7 +211,38 @@ impl View<'_> {
         let owners: Vec<OwnerStatus> = self.policy.owners().map(|owner| self.owner(owner)).collect();
         let waits_for = self.waits(&departments, &owners);
         let (month, hash) = (self.round.manifest().month, self.round.hash());
-        RoundStatus { month, hash, since: self.since(), times: self.times(), departments, owners, waits_for }
+        let (since, times) = (self.since(), self.times());
+        let cosigned = self.cosigners();
+        let connected: BTreeSet<MemberNumber> = self.peers.connected().map(|party| party.member).collect();
+        let awaited = connected.iter().filter(|member| self.closed() && self.may_cosign(**member));
+        let cosigning = awaited.filter(|member| !cosigned.contains(*member));
+        RoundStatus {
+            month,
+            hash,
+            since,
+            times,
+            departments,
+            owners,
+            waits_for,
+            cosigned: cosigned.len() as u64,
+            quorum: u64::from(self.log.federation().manifest().quorum),
+            cosigning: cosigning.map(|member| self.policy.member_id(*member).to_owned()).collect(),
+        }
+    }
+
+    /// Members that count for the quorum and cosigned.
+    fn cosigners(&self) -> BTreeSet<MemberNumber> {
+        let closed = self.log.ledger().closed().filter(|_| self.closed());
+        let parties = closed.into_iter().flat_map(|closed| closed.cosigned.keys());
+        parties.map(|party| party.member).filter(|member| self.may_cosign(*member)).collect()
+    }
+
+    fn closed(&self) -> bool {
+        self.round.ended() && !self.round.abandoned()
+    }
+
+    fn may_cosign(&self, member: MemberNumber) -> bool {
+        member != self.policy.coordinator
     }
 
     fn times(&self) -> Times {

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use wugan_protocol::{
     engine::{Command, Engine as _, Fact, Input, Offer},
-    envelope::{Body, Head, Signer},
+    envelope::{Body, Head, Signer, Signers},
     file::{FileKey, Header},
     hexes::{Digest, Hex},
     ledger::{Ledger, Place, row_files},
@@ -56,6 +56,14 @@ impl Signer for Key {
     }
 }
 
+fn log_key(party: Party) -> Arc<Key> {
+    Key::new(10_000 + party.member * 8 + party.role as u16)
+}
+
+pub(crate) fn signers(party: Party) -> Signers {
+    Signers { identity: party_key(party), log: log_key(party) }
+}
+
 fn party_key(party: Party) -> Arc<Key> {
     Key::new(party.member * 8 + party.role as u16)
 }
@@ -102,7 +110,8 @@ pub(crate) fn federation(policy: Arc<Policy>) -> Federation {
 
 fn role_key(party: Party) -> RoleKey {
     let address = if party.role == Role::Node { String::new() } else { "127.0.0.1:1".into() };
-    RoleKey { role: party.role, key: Hex(party_key(party).public_key()), address }
+    let log = Hex(log_key(party).public_key());
+    RoleKey { role: party.role, key: Hex(party_key(party).public_key()), log, address }
 }
 
 /// The coordinator, its journal, and the log as everybody reads it.
@@ -310,8 +319,7 @@ fn engine(
         next += 1;
         [next; 32]
     });
-    let signer = party_key(federation.coordinator());
-    CoordinatorEngine::restore(federation.clone(), signer, log, facts, setup, fresh).unwrap()
+    CoordinatorEngine::restore(federation.clone(), signers(federation.coordinator()), log, facts, setup, fresh).unwrap()
 }
 
 /// A source's first entry.

@@ -218,7 +218,7 @@ fn members(policy: &Policy, cards: &[Card]) -> Result<Vec<Member>, SignError> {
         let card = by_party
             .remove(&(id.to_owned(), role))
             .ok_or_else(|| SignError::NoCard(format!("{id}/{}", role.name())))?;
-        Ok(RoleKey { role, key: card.key, address: card.address.clone() })
+        Ok(RoleKey { role, key: card.key, log: card.log, address: card.address.clone() })
     };
     let mut member = |number: MemberNumber| {
         let id = policy.member_id(number).to_owned();
@@ -263,6 +263,7 @@ fn owner_limits(
 pub(crate) mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use crate::log_key::LogKey;
 
     /// A small city: its policy, its identities and their cards, a good draft.
     pub(crate) struct City {
@@ -280,7 +281,11 @@ pub(crate) mod tests {
             let identities: Vec<_> =
                 parties.map(|(n, role)| Identity::generate(policy.member_id(n), role).unwrap()).collect();
             let address = |role| if role == Role::Node { "" } else { "server.example:4433" };
-            let cards = identities.iter().map(|identity| Card::of(identity, address(identity.role())).unwrap());
+            let card = |identity: &Identity| {
+                let (role, log) = (identity.role(), LogKey::generate(identity.role()).unwrap());
+                Card::of(identity, &log, address(role)).unwrap()
+            };
+            let cards = identities.iter().map(card);
             City {
                 authority: Authority::generate().unwrap(),
                 draft: toml::from_str(include_str!("../tests/city/draft.toml")).unwrap(),
@@ -375,12 +380,12 @@ pub(crate) mod tests {
         assert_eq!(named(missing), "no watch/matcher");
         let twice = refusal(|city| {
             let key = Identity::generate("registry", Role::Node).unwrap();
-            city.cards.push(Card::of(&key, "").unwrap());
+            city.cards.push(Card::of(&key, &LogKey::generate(Role::Node).unwrap(), "").unwrap());
         });
         assert_eq!(named(twice), "two registry/node");
         let stray = refusal(|city| {
             let key = Identity::generate("registry", Role::Matcher).unwrap();
-            city.cards.push(Card::of(&key, "h:1").unwrap());
+            city.cards.push(Card::of(&key, &LogKey::generate(Role::Matcher).unwrap(), "h:1").unwrap());
         });
         assert_eq!(named(stray), "stray registry/matcher");
         let shared = refusal(|city| city.cards[1].key = city.cards[0].key);

@@ -10,7 +10,10 @@ use wugan_protocol::{
     texts,
 };
 
-use crate::identity::{Identity, IdentityError, check_member_id};
+use crate::{
+    identity::{Identity, IdentityError, check_member_id},
+    log_key::LogKey,
+};
 
 /// One role of one member, as it wants to stand in the federation manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,19 +25,22 @@ pub struct Card {
     pub role: Role,
     /// The Ed25519 identity key.
     pub key: Hex<32>,
+    /// The Ed25519 key that signs trees of the log.
+    pub log: Hex<32>,
     /// `host:port` where a server listens; empty for nodes.
     #[serde(default)]
     pub address: String,
 }
 
 impl Card {
-    /// The card of an identity.
+    /// The card of an identity and the log key of its role.
     ///
     /// # Errors
     /// [`CardError`]: a server needs an address, a node has none.
-    pub fn of(identity: &Identity, address: &str) -> Result<Card, CardError> {
-        let key = Hex(identity.public_key());
-        let card = Card { member: identity.member().to_owned(), role: identity.role(), key, address: address.into() };
+    pub fn of(identity: &Identity, log: &LogKey, address: &str) -> Result<Card, CardError> {
+        let (key, log) = (Hex(identity.public_key()), Hex(log.public_key()));
+        let (member, role) = (identity.member().to_owned(), identity.role());
+        let card = Card { member, role, key, log, address: address.into() };
         card.check()?;
         Ok(card)
     }
@@ -121,9 +127,9 @@ texts! {
     pub enum CardError {
         /// Not the JSON of a card.
         Malformed { line: usize, column: usize }
-            "not an identity card (line {line}, column {column}): it has exactly `member`, `role`, `key` and, for \
+            "not an identity card (line {line}, column {column}): it has exactly `member`, `role`, `key`, `log` and, for \
              servers, `address`"
-            "不是身份卡（第 {line} 行第 {column} 列）：身份卡只有 `member`、`role`、`key`，服务器另有 `address`";
+            "不是身份卡（第 {line} 行第 {column} 列）：身份卡只有 `member`、`role`、`key`、`log`，服务器另有 `address`";
         /// The member's id.
         Member(#[from] error: IdentityError) "{error}" "{error}";
         /// The authority has no card.
@@ -166,7 +172,7 @@ mod tests {
     use super::*;
 
     fn card(role: Role, address: &str) -> Result<Card, CardError> {
-        Card::of(&Identity::generate("data_resources", role).unwrap(), address)
+        Card::of(&Identity::generate("data_resources", role).unwrap(), &LogKey::generate(role).unwrap(), address)
     }
 
     #[test]
@@ -178,24 +184,25 @@ mod tests {
 
     #[test]
     fn a_fixed_card_has_this_file_and_fingerprint() {
-        let card = Card { member: "m".into(), role: Role::Matcher, key: Hex([1; 32]), address: "[::1]:4433".into() };
+        let (key, log) = (Hex([1; 32]), Hex([3; 32]));
+        let card = Card { member: "m".into(), role: Role::Matcher, key, log, address: "[::1]:4433".into() };
         let file = String::from_utf8(card.to_json().unwrap()).unwrap();
-        let key = "01".repeat(32);
-        assert_eq!(
-            file,
-            format!("{{\"address\":\"[::1]:4433\",\"key\":\"{key}\",\"member\":\"m\",\"role\":\"matcher\"}}\n")
-        );
+        let (key, log) = ("01".repeat(32), "03".repeat(32));
+        let expected = r#"{"address":"[::1]:4433","key":"KEY","log":"LOG","member":"m","role":"matcher"}"#;
+        assert_eq!(file, format!("{}\n", expected.replace("KEY", &key).replace("LOG", &log)));
         let fingerprint = card.fingerprint().unwrap().to_string();
-        assert_eq!(fingerprint, "0e88 652c c620 5c23 b444 a6c8 cf8e 25c1 4ae7 6bb8 7aa7 e073 6e10 bffc e0db af5b");
+        assert_eq!(fingerprint, "48ca f74c abd5 04f7 035e 28e5 7aa4 8bcc e729 a03d d6a2 088e d100 d4f9 6fec 0122");
     }
 
     #[test]
     fn every_field_changes_the_fingerprint() {
-        let card = Card { member: "m".into(), role: Role::Matcher, key: Hex([1; 32]), address: "a:1".into() };
+        let (key, log) = (Hex([1; 32]), Hex([3; 32]));
+        let card = Card { member: "m".into(), role: Role::Matcher, key, log, address: "a:1".into() };
         let others = [
             Card { member: "n".into(), ..card.clone() },
             Card { role: Role::Coordinator, ..card.clone() },
             Card { key: Hex([2; 32]), ..card.clone() },
+            Card { log: Hex([2; 32]), ..card.clone() },
             Card { address: "a:2".into(), ..card.clone() },
         ];
         for other in others {
@@ -219,12 +226,12 @@ mod tests {
     fn bad_cards_are_refused() {
         let key = "01".repeat(32);
         let read = |text: String| Card::read(text.as_bytes()).unwrap_err();
-        let extra = format!(r#"{{"member":"m","role":"node","key":"{key}","note":"x"}}"#);
+        let extra = format!(r#"{{"member":"m","role":"node","key":"{key}","log":"{key}","note":"x"}}"#);
         assert!(matches!(read(extra), CardError::Malformed { line: 1, .. }));
         assert!(matches!(read(r#"{"member":"m","role":"node","key":"01"}"#.into()), CardError::Malformed { .. }));
-        let member = format!(r#"{{"member":"../m","role":"node","key":"{key}"}}"#);
+        let member = format!(r#"{{"member":"../m","role":"node","key":"{key}","log":"{key}"}}"#);
         assert!(matches!(read(member), CardError::Member(_)));
-        let authority = format!(r#"{{"member":"m","role":"authority","key":"{key}"}}"#);
+        let authority = format!(r#"{{"member":"m","role":"authority","key":"{key}","log":"{key}"}}"#);
         assert_eq!(read(authority), CardError::Authority);
     }
 }

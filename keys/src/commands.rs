@@ -29,6 +29,7 @@ use crate::{
     card::{CARD_BYTES_MAX, CARD_SUFFIX, Card, CardError, Fingerprint},
     epoch::{AnnounceError, EpochKey, Place},
     identity::{Identity, IdentityError},
+    log_key::LogKey,
     party_keys::epoch_numbers,
     store::{self, Custody, StorageKey, StoreError},
 };
@@ -56,7 +57,7 @@ pub fn authority_new(dir: &Path, custody: &Custody) -> Result<[u8; 32], CommandE
     Ok(authority.public_key())
 }
 
-/// `identity new`: makes `identity-<role>.age` and the card `<member>-<role>.card.json`; the storage key too, where
+/// `identity new`: makes `identity-<role>.age`, `log-<role>.age` and the card `<member>-<role>.card.json`; the storage key too, where
 /// there is none. `address` is empty for nodes.
 ///
 /// # Errors
@@ -68,7 +69,8 @@ pub fn identity_new(
     address: &str,
     custody: &Custody,
 ) -> Result<Card, CommandError> {
-    let blank = Card { member: member.to_owned(), role, key: Hex([0; 32]), address: address.to_owned() };
+    let blank =
+        Card { member: member.to_owned(), role, key: Hex([0; 32]), log: Hex([0; 32]), address: address.to_owned() };
     blank.check()?;
     let path = blank.path(dir);
     refuse_existing(&path)?;
@@ -80,7 +82,14 @@ pub fn identity_new(
         identity.write(dir, &storage)?;
         identity
     };
-    let card = Card::of(&identity, address)?;
+    let log = if LogKey::path(dir, role).exists() {
+        LogKey::read(dir, role, &storage)?
+    } else {
+        let log = LogKey::generate(role)?;
+        log.write(dir, &storage)?;
+        log
+    };
+    let card = Card::of(&identity, &log, address)?;
     store::write_new_public(&path, &card.to_json()?)?;
     Ok(card)
 }

@@ -15,6 +15,7 @@ pub mod commands;
 pub mod epoch;
 pub mod harden;
 pub mod identity;
+pub mod log_key;
 pub mod party_keys;
 pub mod seal;
 pub mod store;
@@ -23,6 +24,7 @@ pub use authority::Authority;
 pub use card::Card;
 pub use epoch::EpochKey;
 pub use identity::Identity;
+pub use log_key::LogKey;
 pub use party_keys::PartyKeys;
 pub use store::{Custody, StorageKey};
 

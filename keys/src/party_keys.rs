@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use wugan_protocol::party::Role;
+use wugan_protocol::{envelope::Signers, party::Role};
 
 use crate::{
     epoch::EpochKey,
     identity::Identity,
+    log_key::LogKey,
     store::{self, Custody, StorageKey, StoreError},
 };
 
@@ -17,6 +18,8 @@ pub struct PartyKeys {
     pub storage: StorageKey,
     /// Signs documents and shows itself in TLS.
     pub identity: Arc<Identity>,
+    /// Signs trees of the log.
+    pub log: Arc<LogKey>,
     /// OPRF keys by epoch; none for servers, which have no use for a source's key.
     pub epochs: BTreeMap<u32, EpochKey>,
 }
@@ -37,10 +40,16 @@ impl PartyKeys {
     pub fn open_with(dir: &Path, role: Role, custody: &Custody) -> Result<PartyKeys, StoreError> {
         let storage = StorageKey::open(dir, custody)?;
         let identity = Arc::new(Identity::read(dir, role, &storage)?);
+        let log = Arc::new(LogKey::read(dir, role, &storage)?);
         let numbers = if role == Role::Node { epoch_numbers(dir)? } else { Vec::new() };
         let epochs = numbers.into_iter().map(|number| Ok((number, EpochKey::read(dir, number, &storage)?)));
         let epochs = epochs.collect::<Result<_, StoreError>>()?;
-        Ok(PartyKeys { storage, identity, epochs })
+        Ok(PartyKeys { storage, identity, log, epochs })
+    }
+
+    /// The two keys that sign.
+    pub fn signers(&self) -> Signers {
+        Signers { identity: self.identity.clone(), log: self.log.clone() }
     }
 }
 
@@ -64,6 +73,7 @@ mod tests {
         let storage = StorageKey::open_or_create(dir.path(), &custody).unwrap();
         for role in [Role::Node, Role::Coordinator] {
             Identity::generate("office", role).unwrap().write(dir.path(), &storage).unwrap();
+            LogKey::generate(role).unwrap().write(dir.path(), &storage).unwrap();
         }
         for number in [10, 2, 9] {
             EpochKey::generate(number, &mut UnwrapErr(SysRng)).write(dir.path(), &storage).unwrap();

@@ -7,14 +7,14 @@ mod retention;
 mod round;
 mod serving;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use wugan_protocol::{
     engine::{Command, Engine, Fact, Input, Severity, Stop},
-    envelope::{Signer, Unverified},
+    envelope::{Signers, Unverified},
     ledger::Logged,
     manifest::Federation,
-    member::{Member, RestoreError},
+    member::{CHECKPOINT, Member, RestoreError},
     message::Message,
     party::{MemberNumber, Party, Role},
     reason::Reason,
@@ -56,14 +56,15 @@ impl NodeEngine {
     pub fn restore(
         federation: Federation,
         number: MemberNumber,
-        signer: Arc<dyn Signer>,
+        signers: Signers,
         stored: Stored,
         epochs: Vec<u32>,
     ) -> Result<NodeEngine, RestoreError> {
         let party = Party { member: number, role: Role::Node };
         let owner = federation.owner_limits(number).is_some();
         let coordinator = federation.key(federation.coordinator());
-        let member = Member::restore(federation, party, signer, &stored.log, &stored.own)?;
+        let member =
+            Member::restore(federation, party, signers, &stored.log, &stored.own, stored.facts.get(CHECKPOINT))?;
         let mut engine = NodeEngine {
             serving: Serving::restore(&stored.facts, epochs)?,
             enrolling: Enrolling::restore(&stored.facts),
@@ -100,8 +101,9 @@ impl NodeEngine {
             return vec![Command::Disconnect(from, Reason::NotAllowed)];
         }
         match message {
-            Message::Entries { first, lines } => {
-                let (logged, mut commands) = self.member.entries(first, lines, now);
+            Message::Entries { first, lines } => self.member.entries(first, lines),
+            Message::Checkpoint { note } => {
+                let (logged, mut commands) = self.member.checkpoint(note, now);
                 commands.extend(logged.iter().flat_map(|entry| self.logged(entry, now)));
                 commands
             }

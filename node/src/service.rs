@@ -25,8 +25,8 @@ pub fn run(config: &Path) -> Result<(), ServiceError> {
     let stored = home.stored()?;
     let department = base.join(&config.node.department);
     let (federation, member) = (home.federation.clone(), home.party.member);
-    let (signer, epochs) = (home.keys.identity.clone(), home.keys.epochs.keys().copied().collect());
-    let engine = NodeEngine::restore(federation.clone(), member, signer, stored, epochs)?;
+    let (signers, epochs) = (home.keys.signers(), home.keys.epochs.keys().copied().collect());
+    let engine = NodeEngine::restore(federation.clone(), member, signers, stored, epochs)?;
     let places = Places { department: &department, state: &home.state, bad_percent_max: config.node.bad_percent_max };
     let worker = NodeWorker::new(federation.policy().clone(), member, places, &mut home.keys);
     tracing::info!(curve = oprf::curve_backend(), department = federation.policy().member_id(member), "node starts");

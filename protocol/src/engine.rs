@@ -5,6 +5,7 @@ use crate::{
     envelope::EnvelopeError,
     file::FileKey,
     hexes::Digest,
+    log::note::KeyError,
     member::RestoreError,
     message::{FileReply, Message},
     party::Party,
@@ -130,6 +131,8 @@ crate::texts! {
             "{who} 已见到日志 {entries} 条，本协调方只有 {held} 条：本机日志被旧备份覆盖；请停机，并恢复最新的状态文件夹";
         /// An entry.
         Unwritten(error: EnvelopeError) "an entry cannot be written: {error}" "条目无法写成：{error}";
+        /// The log's tree.
+        Unsigned(error: KeyError) "the log's tree cannot be signed: {error}" "无法签署日志树：{error}";
         /// The disk, mostly.
         Machine(text: String) "{text}" "本机无法继续，请检查磁盘空间与文件夹权限后重新启动：{text}";
     }

@@ -1,6 +1,8 @@
 //! Signed documents: canonical JSON (RFC 8785, integers only) `{"body":…,"sig":hex}`, where `sig` is Ed25519 over
 //! `wugan/1/`, the type, a line feed and the canonical body. The same bytes are the log entry.
 
+use std::sync::Arc;
+
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +83,15 @@ pub trait Signer: Send + Sync {
     fn public_key(&self) -> [u8; 32];
     /// The signature over `message`.
     fn sign(&self, message: &[u8]) -> [u8; 64];
+}
+
+/// The two keys of a party: its identity, which signs statements, and its log key, which signs trees of the log.
+#[derive(Clone)]
+pub struct Signers {
+    /// Signs statements.
+    pub identity: Arc<dyn Signer>,
+    /// Signs trees.
+    pub log: Arc<dyn Signer>,
 }
 
 /// A document whose bytes are canonical and whose signature was made by the key that was asked for.

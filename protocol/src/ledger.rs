@@ -13,13 +13,19 @@ use crate::{
     envelope::{Head, Signed, Unverified},
     hexes::{Digest, Hex, sha256},
     limits::{BATCH_PEOPLE_MAX, COUNT_STEP},
+    log::{
+        cosignature::verify_tree,
+        merkle::{Growing, Tree},
+    },
     manifest::Federation,
     month::Month,
     oprf,
     party::{MemberNumber, Party, Role},
     policy::Channel,
     reason::Reason,
-    statement::{EnrolmentBatch, Evaluation, Kept, KeyEpoch, RoundChannel, RoundManifest, SourceEpoch, Statement},
+    statement::{
+        Cosignature, EnrolmentBatch, Evaluation, Kept, KeyEpoch, RoundChannel, RoundManifest, SourceEpoch, Statement,
+    },
 };
 
 /// The state that the log's entries lead to.
@@ -27,6 +33,7 @@ use crate::{
 pub struct Ledger {
     federation: Federation,
     entries: u64,
+    tree: Growing,
     heads: BTreeMap<Party, Place>,
     keys: BTreeMap<SourceEpoch, Hex<32>>,
     batches: BTreeMap<(MemberNumber, u64), Batch>,
@@ -35,6 +42,7 @@ pub struct Ledger {
     used_rounds: BTreeSet<Digest>,
     deletions: BTreeSet<(Party, Digest, Kept)>,
     round: Option<Round>,
+    closed: Option<Closed>,
 }
 
 /// An entry that was admitted at the ledger's present end.
@@ -68,6 +76,15 @@ pub struct Batch {
     pub answers: BTreeMap<MemberNumber, Digest>,
 }
 
+/// The log's tree right after a round was closed, and who cosigned it.
+#[derive(Clone, Debug)]
+pub struct Closed {
+    /// The tree.
+    pub tree: Tree,
+    /// Who cosigned it: when, by its own clock, and the signature, which was verified.
+    pub cosigned: BTreeMap<Party, (u64, Hex<64>)>,
+}
+
 /// The last counted round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counted {
@@ -92,6 +109,7 @@ impl Ledger {
         Ledger {
             federation,
             entries: 0,
+            tree: Growing::default(),
             heads: BTreeMap::new(),
             keys: BTreeMap::new(),
             batches: BTreeMap::new(),
@@ -100,6 +118,7 @@ impl Ledger {
             used_rounds: BTreeSet::new(),
             deletions: BTreeSet::new(),
             round: None,
+            closed: None,
         }
     }
 
@@ -158,6 +177,10 @@ impl Ledger {
         }
         let index = self.entries;
         self.entries += 1;
+        self.tree.push(signed.bytes());
+        if verdict.is_ok() && matches!(signed.body().statement, Statement::RoundClosed {}) {
+            self.closed = Some(Closed { tree: self.tree.tree(), cosigned: BTreeMap::new() });
+        }
         Logged { index, party, signed, verdict }
     }
 
@@ -182,6 +205,16 @@ impl Ledger {
     /// Number of entries.
     pub fn entries(&self) -> u64 {
         self.entries
+    }
+
+    /// The tree of all entries, which grows with them.
+    pub fn tree(&self) -> &Growing {
+        &self.tree
+    }
+
+    /// The tree at the end of the last round that was closed.
+    pub fn closed(&self) -> Option<&Closed> {
+        self.closed.as_ref()
     }
 
     /// The federation.
@@ -265,6 +298,7 @@ impl Ledger {
             Statement::EnrolmentBatch(batch) => self.state_batch(party, batch, signed.hash()),
             Statement::Evaluation(evaluation) => self.state_evaluation(party, evaluation),
             Statement::RoundManifest(manifest) => self.state_round(manifest, signed),
+            Statement::Cosignature(cosignature) => self.state_cosignature(party, cosignature, body.head.time),
             Statement::Refusal { .. } => Ok(()),
             Statement::Deletion { of } => self.state_deletion(party, body.head.round, *of),
             statement => {
@@ -335,6 +369,22 @@ impl Ledger {
         }
         self.charged.insert((evaluation.owner, source), charged);
         batch.answers.insert(party.member, evaluation.answer);
+        Ok(())
+    }
+
+    fn state_cosignature(&mut self, party: Party, cosignature: &Cosignature, time: u64) -> Result<(), Reason> {
+        let closed = self.closed.as_mut().ok_or(Reason::BeforeItsTime)?;
+        let key = self.federation.cosigner_key(party).ok_or(Reason::NotAllowed)?;
+        if closed.tree.size != cosignature.size {
+            return Err(Reason::OtherRound);
+        }
+        if closed.cosigned.contains_key(&party) {
+            return Err(Reason::Repeated);
+        }
+        let signature = cosignature.signature;
+        let verified = verify_tree(closed.tree, &self.federation.origin(), &key, time, &signature.0);
+        verified.map_err(|_| Reason::BadSignature)?;
+        closed.cosigned.insert(party, (time, signature));
         Ok(())
     }
 

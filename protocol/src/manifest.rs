@@ -6,6 +6,7 @@ use crate::{
     envelope::{EnvelopeError, Signed, Unverified},
     hexes::{Digest, sha256},
     limits::round_up_count,
+    log::note::{Algorithm, KeyError, VerifierKey},
     party::{MemberNumber, Party, Role},
     policy::Policy,
     statement::{FederationManifest, OwnerLimits, RoleKey, Statement},
@@ -58,6 +59,32 @@ impl Federation {
     /// The identity key of a role of a member.
     pub fn key(&self, party: Party) -> Option<[u8; 32]> {
         self.role_key(party).map(|role| role.key.0)
+    }
+
+    /// The public key with which a role of a member signs trees of the log.
+    pub fn tree_key(&self, party: Party) -> Option<[u8; 32]> {
+        self.role_key(party).map(|role| role.log.0)
+    }
+
+    /// The log's origin, which names its key and those of its cosigners.
+    pub fn origin(&self) -> String {
+        format!("wugan/{}", hex::encode(&self.hash.0[..8]))
+    }
+
+    /// The key with which the coordinator signs the log's trees.
+    ///
+    /// # Errors
+    /// [`KeyError`]: never for an origin.
+    pub fn log_key(&self) -> Result<VerifierKey, KeyError> {
+        let key = self.tree_key(self.coordinator()).unwrap_or_default();
+        VerifierKey::new(&self.origin(), Algorithm::Ed25519, key)
+    }
+
+    /// The key with which a party cosigns the log's trees; none for the coordinator, whose signature is the log's own.
+    pub fn cosigner_key(&self, party: Party) -> Option<VerifierKey> {
+        let key = self.tree_key(party).filter(|_| party.role != Role::Coordinator)?;
+        let name = format!("{}/{}", self.origin(), self.party_name(party));
+        VerifierKey::new(&name, Algorithm::CosignatureV1, key).ok()
     }
 
     /// Where a server listens, `host:port`.
@@ -142,8 +169,8 @@ crate::texts! {
             "成员 {id} 的角色与策略规定的不一致";
         /// A key that serves two roles.
         SharedKey(id: String)
-            "member {id} has the key of another role or member; every role has a key of its own"
-            "成员 {id} 的密钥与其他角色或成员相同；每个角色须有自己的密钥";
+            "member {id} has the key of another role or member; every role has an identity key and a log key of its own"
+            "成员 {id} 的密钥与其他角色或成员相同；每个角色须有自己的身份密钥和日志密钥";
         /// A server without an address or a node with one.
         Address(id: String)
             "member {id}: servers have an address host:port, nodes have none"
@@ -175,7 +202,7 @@ fn check(manifest: &FederationManifest, policy: &Policy) -> Result<(), Federatio
         if !member.roles.iter().map(|role| role.role).eq(roles_of(policy, number)) {
             return Err(FederationError::Roles(member.id.clone()));
         }
-        if !member.roles.iter().all(|role| keys.insert(role.key)) {
+        if !member.roles.iter().flat_map(|role| [role.key, role.log]).all(|key| keys.insert(key)) {
             return Err(FederationError::SharedKey(member.id.clone()));
         }
         if member.roles.iter().any(|role| (role.role == Role::Node) != role.address.is_empty()) {

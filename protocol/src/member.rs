@@ -1,29 +1,32 @@
 //! What node, matcher and aggregator have in common: each follows the log, and states entries of its own, which it
 //! persists before it sends them and sends again until the log shows them.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     engine::{Command, Fact, Offer, Severity, Stop},
-    envelope::{Body, Head, Signed, Signer, Unverified},
+    envelope::{Body, Head, Signed, Signers, Unverified},
     file::FileKey,
-    hexes::{Digest, sha256},
+    hexes::{Digest, Hex, sha256},
     ledger::{Counted, Ledger, Logged, Place, Round, SECONDS_PER_DAY},
+    log::{
+        checkpoint::{CheckpointError, VerifiedCheckpoint},
+        cosignature::sign_tree,
+    },
     manifest::Federation,
     message::Message,
     party::{Party, Role},
     reason::Reason,
-    statement::{Announcement, Kept, Statement},
+    statement::{Announcement, Cosignature, Kept, Statement},
 };
 
 /// A member's view of the log, and its outbox.
 pub struct Member {
     party: Party,
-    signer: Arc<dyn Signer>,
+    signers: Signers,
     ledger: Ledger,
+    /// Entries that no checkpoint covers yet: they count for nothing until one does.
+    pending: Vec<Vec<u8>>,
     /// Own entries that the log does not show yet, by sequence number.
     outbox: BTreeMap<u64, Vec<u8>>,
     /// Where the next own entry stands.
@@ -50,6 +53,11 @@ crate::texts! {
         /// A durable fact that cannot be read.
         Facts "a stored fact of this member cannot be read; the state database is damaged: put a copy back"
             "本成员的状态数据无法读取，状态数据库已损坏；请用备份恢复";
+        /// The log is not the one whose tree was seen signed.
+        Checkpoint
+            "the stored log does not grow into the tree that was seen last; the state database is damaged: put a copy \
+             back"
+            "本机保存的日志与最后一次验证的日志树不符，状态数据库已损坏；请用备份恢复";
         /// The log has entries of this member that are not among the stored ones.
         SetBack
             "the log holds an entry of this member that its own state does not: the state folder was restored from an \
@@ -59,25 +67,35 @@ crate::texts! {
 }
 
 impl Member {
-    /// Restores a member from its copy of the log and its own entries, in order.
+    /// Restores a member from its copy of the log and its own entries, in order; `checkpoint` is the note that it
+    /// stored as [`CHECKPOINT`].
     ///
     /// # Errors
     /// State that is not this member's.
     pub fn restore(
         federation: Federation,
         party: Party,
-        signer: Arc<dyn Signer>,
+        signers: Signers,
         log: &[Vec<u8>],
         own: &[Vec<u8>],
+        checkpoint: Option<&Vec<u8>>,
     ) -> Result<Member, RestoreError> {
+        let mut seen =
+            checkpoint.map(|note| open(&federation, note)).transpose().map_err(|_| RestoreError::Checkpoint)?;
         let ledger = Ledger::new(federation);
         let (outbox, place) = (BTreeMap::new(), Place::default());
         let (refused, announced) = (BTreeSet::new(), BTreeMap::new());
-        let mut member = Member { party, signer, ledger, outbox, place, refused, announced, connected: false };
+        let pending = Vec::new();
+        let mut member =
+            Member { party, signers, ledger, pending, outbox, place, refused, announced, connected: false };
         for line in log {
             let index = member.ledger.entries();
             let admitted = member.ledger.admit(line).map_err(|reason| RestoreError::Log { index, reason })?;
             member.ledger.apply(admitted);
+            seen = seen.filter(|checkpoint| checkpoint.tree() != member.ledger.tree().tree());
+        }
+        if seen.is_some() {
+            return Err(RestoreError::Checkpoint);
         }
         // Each own entry holds the hash of the one before: if one place agrees, all before it do.
         let shown = member.ledger.place(party);
@@ -91,7 +109,7 @@ impl Member {
 
     fn restore_own(&mut self, line: &[u8]) -> Result<(), RestoreError> {
         let unverified = Unverified::read(line).map_err(|_| RestoreError::Own)?;
-        let signed = unverified.verify(&self.signer.public_key()).map_err(|_| RestoreError::Own)?;
+        let signed = unverified.verify(&self.signers.identity.public_key()).map_err(|_| RestoreError::Own)?;
         let head = &signed.body().head;
         if (Place { seq: head.seq, prev: head.prev }) != self.place {
             return Err(RestoreError::Own);
@@ -139,6 +157,7 @@ impl Member {
     pub fn up<J>(&mut self) -> Vec<Command<J>> {
         self.connected = true;
         let coordinator = vec![self.federation().coordinator()];
+        self.pending.clear();
         let follow = Message::Follow { entries: self.ledger.entries() };
         let submit = self.outbox.values().map(|line| Message::Submit { line: line.clone() });
         [follow].into_iter().chain(submit).map(|message| Command::Send(coordinator.clone(), message)).collect()
@@ -149,14 +168,27 @@ impl Member {
         self.connected = false;
     }
 
-    /// Takes entries of the log: those that are new are persisted and returned, with what to do first.
-    pub fn entries<J>(&mut self, first: u64, lines: Vec<Vec<u8>>, now: u64) -> (Vec<Logged>, Vec<Command<J>>) {
-        let known = self.ledger.entries().saturating_sub(first) as usize;
-        if first > self.ledger.entries() {
-            return (Vec::new(), vec![self.blame(Reason::OutOfSequence)]);
+    /// Takes entries of the log, which wait for the checkpoint that covers them.
+    pub fn entries<J>(&mut self, first: u64, lines: Vec<Vec<u8>>) -> Vec<Command<J>> {
+        let held = self.ledger.entries() + self.pending.len() as u64;
+        if first > held || self.pending.len() + lines.len() > PENDING_ENTRIES_MAX {
+            return vec![self.blame(Reason::OutOfSequence)];
         }
+        self.pending.extend(lines.into_iter().skip((held - first) as usize));
+        Vec::new()
+    }
+
+    /// Takes a checkpoint. The entries before it are persisted with it and returned, with what to do first, if they
+    /// grow the tree seen last into the one that it signs: so they are in the log that everybody is shown, or the
+    /// coordinator has signed the proof that they are not.
+    pub fn checkpoint<J>(&mut self, note: Vec<u8>, now: u64) -> (Vec<Logged>, Vec<Command<J>>) {
+        let lines = match self.covered(&note) {
+            Ok(lines) => lines,
+            Err(reason) => return (Vec::new(), vec![self.blame(reason)]),
+        };
         let (mut logged, mut facts, mut commands) = (Vec::new(), Vec::new(), Vec::new());
-        for line in lines.into_iter().skip(known) {
+        let end = self.ledger.entries() + lines.len() as u64;
+        for line in lines {
             let admitted = match self.ledger.admit(&line) {
                 Ok(admitted) => admitted,
                 Err(reason) => {
@@ -173,7 +205,32 @@ impl Member {
             commands.extend(self.judge(&entry, counted, now));
             logged.push(entry);
         }
+        if !logged.is_empty() && self.ledger.entries() == end {
+            facts.push(Fact::Set(CHECKPOINT.to_owned(), note));
+        }
+        commands.extend(self.cosign(now));
         (logged, in_one_commit(facts, commands))
+    }
+
+    /// The pending entries that a checkpoint covers.
+    fn covered(&mut self, note: &[u8]) -> Result<Vec<Vec<u8>>, Reason> {
+        let signed = open(self.federation(), note).map_err(|_| Reason::BadSignature)?.tree();
+        let count = signed.size.checked_sub(self.ledger.entries()).ok_or(Reason::OutOfSequence)? as usize;
+        let lines = self.pending.get(..count).ok_or(Reason::OutOfSequence)?;
+        let mut tree = self.ledger.tree().clone();
+        lines.iter().for_each(|line| tree.push(line));
+        if tree.tree() != signed {
+            return Err(Reason::TreeDiffers);
+        }
+        Ok(self.pending.drain(..count).collect())
+    }
+
+    /// Cosigns the tree at the end of the last round, once all that this member stated is in the log.
+    fn cosign<J>(&mut self, now: u64) -> Vec<Command<J>> {
+        let due = self.ledger.closed().filter(|closed| !closed.cosigned.contains_key(&self.party));
+        let Some(tree) = due.map(|closed| closed.tree).filter(|_| self.outbox.is_empty()) else { return Vec::new() };
+        let signature = Hex(sign_tree(tree, &self.federation().origin(), self.signers.log.as_ref(), now));
+        self.state(Statement::Cosignature(Cosignature { size: tree.size, signature }), false, now)
     }
 
     /// States an entry: signed, persisted, submitted.
@@ -185,7 +242,7 @@ impl Member {
     /// States an entry of a round that may have ended.
     pub fn state_in<J>(&mut self, round: Option<Digest>, statement: Statement, now: u64) -> Vec<Command<J>> {
         let head = Head { round, ..self.ledger.head(self.party, self.place, false, now) };
-        match (Body { head, statement }).sign(self.signer.as_ref()) {
+        match (Body { head, statement }).sign(self.signers.identity.as_ref()) {
             Ok(signed) => {
                 let line = signed.bytes().to_vec();
                 let own = Fact::Own(self.place.seq, line.clone());
@@ -274,6 +331,11 @@ impl Member {
     }
 }
 
+fn open(federation: &Federation, note: &[u8]) -> Result<VerifiedCheckpoint, CheckpointError> {
+    let log = federation.log_key().map_err(|_| CheckpointError::Key)?;
+    VerifiedCheckpoint::open(note, &log)
+}
+
 /// Checks that a file that arrived is one that its sender announced for this federation, with exactly these bytes.
 ///
 /// # Errors
@@ -310,3 +372,9 @@ fn in_one_commit<J>(mut facts: Vec<Fact>, commands: Vec<Command<J>>) -> Vec<Comm
     let commit = (!facts.is_empty()).then_some(Command::Commit(facts));
     commit.into_iter().chain(rest).collect()
 }
+
+/// The name of the fact that holds the last checkpoint's note.
+pub const CHECKPOINT: &str = "checkpoint";
+
+/// Entries that wait for a checkpoint at the most: those of many years.
+const PENDING_ENTRIES_MAX: usize = 1 << 20;

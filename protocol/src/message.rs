@@ -59,6 +59,11 @@ pub enum Message {
         /// The batch's proof, two scalars.
         proof: [[u8; 32]; 2],
     },
+    /// Coordinator to member: the signed tree of all entries sent before; they count only now.
+    Checkpoint {
+        /// The checkpoint's signed note.
+        note: Vec<u8>,
+    },
 }
 
 /// What the receiver of a file answers.

@@ -102,4 +102,6 @@ reasons! {
         "在关闭之后到达";
     Deleted = 38 "its retention time is over: it is deleted"
         "保存期已满，数据已删除";
+    TreeDiffers = 39 "the log's signed tree is not that of the entries shown"
+        "日志签名的树与所示条目不符";
 }

@@ -10,7 +10,6 @@ mod sending;
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    sync::Arc,
 };
 
 pub use inbox::Fault;
@@ -19,12 +18,12 @@ use self::{inbox::Held, sending::Sending};
 use crate::{
     chance::RoundSeed,
     engine::{Command, Fact, Input, Severity},
-    envelope::{Signer, Unverified},
+    envelope::{Signers, Unverified},
     file::FileKey,
     hexes::Digest,
     ledger::{Round, SECONDS_PER_DAY},
     manifest::Federation,
-    member::{Member, RestoreError},
+    member::{CHECKPOINT, Member, RestoreError},
     message::Message,
     party::Party,
     reason::Reason,
@@ -65,12 +64,13 @@ impl Stage {
     pub fn restore(
         federation: Federation,
         party: Party,
-        signer: Arc<dyn Signer>,
+        signers: Signers,
         restored: Restored<'_>,
         fresh: Fresh,
     ) -> Result<Stage, RestoreError> {
-        let key = signer.public_key();
-        let member = Member::restore(federation, party, signer, restored.log, restored.own)?;
+        let key = signers.identity.public_key();
+        let seen = restored.facts.get(CHECKPOINT);
+        let member = Member::restore(federation, party, signers, restored.log, restored.own, seen)?;
         let own = restored.own.iter().map(|line| Unverified::read(line).and_then(|entry| entry.verify(&key)));
         let own: Vec<_> = own.collect::<Result<_, _>>().map_err(|_| RestoreError::Own)?;
         let stated = own.iter().filter_map(|entry| Some((entry.body().head.round?, entry.body().statement.clone())));
@@ -187,7 +187,10 @@ impl Stage {
     fn message<J>(&mut self, from: Party, message: Message, now: u64, out: &mut Vec<Command<J>>) {
         match message {
             Message::Entries { first, lines } if from == self.federation().coordinator() => {
-                let (logged, commands) = self.member.entries(first, lines, now);
+                out.extend(self.member.entries(first, lines));
+            }
+            Message::Checkpoint { note } if from == self.federation().coordinator() => {
+                let (logged, commands) = self.member.checkpoint(note, now);
                 out.extend(commands);
                 logged.iter().for_each(|entry| self.send_again_if_refused(entry));
             }

@@ -54,6 +54,8 @@ pub enum Statement {
         /// Why.
         reason: Reason,
     },
+    /// Any member but the coordinator: the log's tree at a round's end is the one that it has seen grow.
+    Cosignature(Cosignature),
     /// Any member: it does not act on an entry or a file.
     Refusal {
         /// Hash of the entry refused (for a file, its announcement).
@@ -86,6 +88,7 @@ impl Statement {
             Statement::RoundClosed {} => "round_closed",
             Statement::RoundAbandoned { .. } => "round_abandoned",
             Statement::Failure { .. } => "failure",
+            Statement::Cosignature(_) => "cosignature",
             Statement::Refusal { .. } => "refusal",
             Statement::Deletion { .. } => "deletion",
         }
@@ -108,6 +111,7 @@ impl Statement {
             | Statement::RoundAbandoned { .. } => Some(Role::Coordinator),
             Statement::Announcement(_)
             | Statement::Receipt(_)
+            | Statement::Cosignature(_)
             | Statement::Refusal { .. }
             | Statement::Deletion { .. } => None,
         }
@@ -151,6 +155,8 @@ pub struct RoleKey {
     pub role: Role,
     /// Ed25519 identity key.
     pub key: Hex<32>,
+    /// Ed25519 key that signs trees of the log: the coordinator's as the log, all others as cosigners.
+    pub log: Hex<32>,
     /// `host:port` where it listens; empty for nodes.
     pub address: String,
 }
@@ -290,6 +296,15 @@ pub enum Receipt {
     },
     /// Roster owner: its decisions.
     Decisions {},
+}
+
+/// A member's signature over the log's tree right after a round was closed (C2SP tlog-cosignature v1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cosignature {
+    /// Entries of the tree.
+    pub size: u64,
+    /// By the member's log key, over `cosignature/v1`, the entry's time and the checkpoint's text.
+    pub signature: Hex<64>,
 }
 
 /// One owner's totals, told so that no single person shows.

@@ -11,10 +11,11 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 pub use harness::{Event, Harness, Journal, Program};
 
 use crate::{
-    envelope::{Body, Signed, Signer, Unverified},
+    envelope::{Body, Signed, Signer, Signers, Unverified},
     file::{FileKey, Header},
     hexes::{Digest, Hex},
     ledger::{Ledger, RoundTimes},
+    log::checkpoint::VerifiedCheckpoint,
     manifest::{Federation, roles_of},
     oprf,
     party::{MemberNumber, Party, Role},
@@ -68,9 +69,16 @@ impl World {
         self.federation.party(id, Role::Node).unwrap()
     }
 
-    /// A party's identity.
-    pub fn signer(&self, party: Party) -> Arc<dyn Signer> {
-        Arc::new(TestSigner::of(party))
+    /// A party's keys.
+    pub fn signers(&self, party: Party) -> Signers {
+        Signers { identity: Arc::new(TestSigner::of(party)), log: Arc::new(TestSigner::log_of(party)) }
+    }
+
+    /// The signed tree of all entries.
+    pub fn checkpoint(&self) -> Vec<u8> {
+        let key = TestSigner::log_of(self.federation.coordinator());
+        let signed = VerifiedCheckpoint::sign(self.ledger.tree().tree(), &self.federation.origin(), &key);
+        signed.unwrap().note().to_string().into_bytes()
     }
 
     /// What members stated in the log, in order.
@@ -173,6 +181,13 @@ impl TestSigner {
         seed[..2].copy_from_slice(&party.member.to_le_bytes());
         TestSigner(Ed25519KeyPair::from_seed_unchecked(&seed).unwrap())
     }
+
+    /// The party's log key.
+    fn log_of(party: Party) -> TestSigner {
+        let mut seed = [0x10 + party.role as u8; 32];
+        seed[..2].copy_from_slice(&party.member.to_le_bytes());
+        TestSigner(Ed25519KeyPair::from_seed_unchecked(&seed).unwrap())
+    }
 }
 
 impl Signer for TestSigner {
@@ -222,6 +237,7 @@ fn member(policy: &Policy, number: MemberNumber) -> Member {
     let roles = roles_of(policy, number).map(|role| RoleKey {
         role,
         key: Hex(TestSigner::of(Party { member: number, role }).public_key()),
+        log: Hex(TestSigner::log_of(Party { member: number, role }).public_key()),
         address: if role == Role::Node { String::new() } else { "localhost:1".to_owned() },
     });
     Member { id: policy.member_id(number).to_owned(), roles: roles.collect() }

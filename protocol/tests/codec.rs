@@ -38,6 +38,7 @@ fn messages() -> Vec<(Message, String)> {
             },
             format!("05000000 0400 0500000000000000 0600 0100000000000000 {b} {a} {b}"),
         ),
+        (Message::Checkpoint { note: b"a\n".to_vec() }, "06000000 0200000000000000 610a".into()),
     ]
 }
 
@@ -73,7 +74,7 @@ fn truncated_and_trailing_bytes_are_refused() {
 
 #[test]
 fn unknown_variants_are_refused() {
-    for variant in [6_u32, 255, u32::MAX] {
+    for variant in [7_u32, 255, u32::MAX] {
         let bytes = [&variant.to_le_bytes()[..], &[0; 64]].concat();
         assert_eq!(decode::<Message>(&bytes), Err(CodecError::Malformed));
         assert_eq!(decode::<FileReply>(&bytes), Err(CodecError::Malformed));

@@ -10,15 +10,15 @@ use serde_json::{Value, json};
 use wugan_protocol::{
     envelope::{Body, EnvelopeError, Head, Signed, Signer, Unverified, canonical},
     file::FileKey,
-    hexes::Digest,
+    hexes::{Digest, Hex},
     limits::ENTRY_BYTES_MAX,
     manifest::{Federation, FederationError},
     party::{Party, Role},
     policy::{Class, Decision, Policy},
     reason::Reason,
     statement::{
-        Announcement, DecisionCount, EnrolmentBatch, Evaluation, FederationManifest, Kept, MatterTotals, Receipt,
-        RoundChannel, RoundManifest, SourceEpoch, Statement, Totals,
+        Announcement, Cosignature, DecisionCount, EnrolmentBatch, Evaluation, FederationManifest, Kept, MatterTotals,
+        Receipt, RoundChannel, RoundManifest, SourceEpoch, Statement, Totals,
     },
 };
 
@@ -90,6 +90,7 @@ fn in_a_round() -> Vec<(Party, Statement)> {
         (COORDINATOR, Statement::RoundAbandoned { reason: Reason::Superseded }),
         (NODE, Statement::Failure { channel: Some(7), reason: Reason::TooManyBadRows }),
         (NODE, Statement::Failure { channel: None, reason: Reason::Unreadable }),
+        (NODE, Statement::Cosignature(Cosignature { size: 9, signature: Hex([7; 64]) })),
         (AGGREGATOR, Statement::Refusal { entry: digest("entry"), reason: Reason::DigestDiffers }),
         (MATCHER, Statement::Deletion { of: Kept::Files }),
         (COORDINATOR, Statement::Deletion { of: Kept::Decisions }),
@@ -177,7 +178,7 @@ fn every_statement_has_its_fixed_bytes() {
 fn the_vectors_cover_every_type() {
     let types: std::collections::BTreeSet<_> =
         statements().iter().map(|(_, statement)| statement.type_name()).collect();
-    assert_eq!(types.len(), 16);
+    assert_eq!(types.len(), 17);
     for (party, statement) in statements() {
         assert!(statement.speaker().is_none_or(|role| role == party.role));
         let body: Value = serde_json::to_value(signed(1, party, statement.clone()).body()).unwrap();

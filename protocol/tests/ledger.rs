@@ -5,17 +5,20 @@ mod common;
 
 use common::{
     AGGREGATOR, BUREAU, CLINIC, COORDINATOR, DATA, HOUSING, Key, Log, MATCHER, MATCHING, POLICE, START, announcement,
-    batch, digest, evaluation, key_epoch, node, secret, times, totals,
+    batch, digest, evaluation, federation, key_epoch, node, secret, times, totals,
 };
 use wugan_protocol::{
     envelope::{Body, Head, Signer},
     file::FileKey,
     hexes::Hex,
     ledger::{Counted, Ledger, SECONDS_PER_DAY},
+    log::{cosignature::sign_tree, merkle::Tree},
     party::{Party, Role},
     policy::Class,
     reason::Reason,
-    statement::{Announcement, Evaluation, Kept, KeyEpoch, Receipt, RoundManifest, SourceEpoch, Statement},
+    statement::{
+        Announcement, Cosignature, Evaluation, Kept, KeyEpoch, Receipt, RoundManifest, SourceEpoch, Statement,
+    },
 };
 
 /// A change of a statement that spoils it.
@@ -603,4 +606,32 @@ fn only_canonical_documents_of_the_known_shape_are_admitted() {
     assert_eq!(log.ledger.admit(&vec![b' '; 70_000]).err(), malformed);
     assert_eq!(log.ledger.admit(b"").err(), malformed);
     assert_eq!(log.ledger.admit(&[0xff; 9]).err(), malformed);
+}
+
+#[test]
+fn cosignatures_are_of_the_last_round_end_by_the_members_log_keys() {
+    let cosign = |tree: Tree, key: &Key, time| Cosignature {
+        size: tree.size,
+        signature: Hex(sign_tree(tree, &federation().origin(), key, time)),
+    };
+    let mut log = Log::listed();
+    let of = |party| Key::log_of(party);
+    let early = cosign(log.ledger.tree().tree(), &of(node(POLICE)), log.now);
+    assert_eq!(log.say(node(POLICE), Statement::Cosignature(early)), Err(Reason::BeforeItsTime));
+    log.finish();
+    let tree = log.ledger.closed().unwrap().tree;
+    let good = cosign(tree, &of(node(POLICE)), log.now);
+    let identity = cosign(tree, &Key::of(node(POLICE)), log.now);
+    let another = cosign(tree, &of(node(HOUSING)), log.now);
+    let other_time = cosign(tree, &of(node(POLICE)), log.now + 1);
+    let later = cosign(log.ledger.tree().tree(), &of(node(POLICE)), log.now);
+    for bad in [identity, another, other_time] {
+        assert_eq!(log.say(node(POLICE), Statement::Cosignature(bad)), Err(Reason::BadSignature));
+    }
+    log.say(node(POLICE), Statement::Cosignature(good.clone())).unwrap();
+    assert_eq!(log.say(node(POLICE), Statement::Cosignature(good)), Err(Reason::Repeated));
+    let later = Cosignature { size: later.size + 1, ..later };
+    assert_eq!(log.say(node(HOUSING), Statement::Cosignature(later)), Err(Reason::OtherRound));
+    let own = cosign(tree, &of(COORDINATOR), log.now);
+    assert_eq!(log.say(COORDINATOR, Statement::Cosignature(own)), Err(Reason::NotAllowed));
 }

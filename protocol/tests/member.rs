@@ -10,7 +10,8 @@ use wugan_protocol::{
     file::FileKey,
     hexes::Digest,
     ledger::{Logged, SECONDS_PER_DAY},
-    member::{Member, RestoreError},
+    log::{checkpoint::VerifiedCheckpoint, merkle::Growing},
+    member::{CHECKPOINT, Member, RestoreError},
     message::Message,
     party::Party,
     reason::Reason,
@@ -22,6 +23,7 @@ use wugan_protocol::{
 struct Disk {
     log: Vec<Vec<u8>>,
     own: Vec<Vec<u8>>,
+    checkpoint: Option<Vec<u8>>,
 }
 
 impl Disk {
@@ -29,6 +31,11 @@ impl Disk {
         for command in commands {
             let Command::Commit(facts) = command else { continue };
             for fact in facts {
+                if let Fact::Set(name, note) = fact {
+                    assert_eq!(name, CHECKPOINT);
+                    self.checkpoint = Some(note.clone());
+                    continue;
+                }
                 let (place, line, kept) = match fact {
                     Fact::Log(index, line) => (index, line, &mut self.log),
                     Fact::Own(seq, line) => (seq, line, &mut self.own),
@@ -41,7 +48,7 @@ impl Disk {
     }
 
     fn try_restore(&self, party: Party) -> Result<Member, RestoreError> {
-        Member::restore(federation(), party, Key::of(party), &self.log, &self.own)
+        Member::restore(federation(), party, Key::signers(party), &self.log, &self.own, self.checkpoint.as_ref())
     }
 
     fn restore(&self, party: Party) -> Member {
@@ -62,7 +69,13 @@ impl Node {
     }
 
     fn entries(&mut self, first: usize, lines: &[Vec<u8>], now: u64) -> (Vec<Logged>, Vec<Command<()>>) {
-        let (logged, commands) = self.member.entries(first as u64, lines.to_vec(), now);
+        let refused = self.member.entries(first as u64, lines.to_vec());
+        if !refused.is_empty() {
+            return (Vec::new(), refused);
+        }
+        let known = self.disk.log.len().saturating_sub(first).min(lines.len());
+        let note = checkpoint(self.disk.log.iter().chain(&lines[known..]));
+        let (logged, commands) = self.member.checkpoint(note, now);
         self.disk.commit(&commands);
         (logged, commands)
     }
@@ -78,6 +91,15 @@ impl Node {
     fn crash(&mut self) {
         self.member = self.disk.restore(self.member.party());
     }
+}
+
+/// The log's signed tree of these entries.
+fn checkpoint<'a>(lines: impl Iterator<Item = &'a Vec<u8>>) -> Vec<u8> {
+    let mut tree = Growing::default();
+    lines.for_each(|line| tree.push(line));
+    let key = Key::log_of(COORDINATOR);
+    let signed = VerifiedCheckpoint::sign(tree.tree(), &federation().origin(), key.as_ref()).unwrap();
+    signed.note().to_string().into_bytes()
 }
 
 fn submitted(commands: &[Command<()>]) -> Vec<Vec<u8>> {
@@ -134,7 +156,8 @@ fn a_member_catches_up_from_any_index_in_any_portions() {
 }
 
 fn refusals_of(commands: &[Command<()>]) -> usize {
-    submitted(commands).len()
+    let refusal = |line: &Vec<u8>| String::from_utf8_lossy(line).contains(r#""type":"refusal""#);
+    submitted(commands).iter().filter(|line| refusal(line)).count()
 }
 
 fn claims(line: &[u8], party: Party) -> bool {
@@ -229,7 +252,7 @@ fn the_outbox_is_sent_again_until_the_log_shows_it() {
 /// A member that holds all of a log and its own entries in it.
 fn restored_at(log: &Log, party: Party) -> Node {
     let own = log.lines[1..].iter().filter(|line| claims(line, party)).cloned().collect();
-    let disk = Disk { log: log.lines.clone(), own };
+    let disk = Disk { checkpoint: Some(checkpoint(log.lines.iter())), log: log.lines.clone(), own };
     Node { member: disk.restore(party), disk }
 }
 
@@ -323,6 +346,7 @@ fn stored_state_of_somebody_else_or_out_of_order_is_refused() {
     assert!(matches!(disk.try_restore(node(POLICE)), Err(RestoreError::Own)));
     let mut disk = police.disk.clone();
     disk.log.remove(3);
+    disk.checkpoint = None;
     let error = disk.try_restore(node(BUREAU)).err().unwrap();
     assert!(matches!(error, RestoreError::Log { .. } | RestoreError::Own), "{error}");
     let mut disk = police.disk;
@@ -355,7 +379,7 @@ fn a_bad_statement_of_a_server_is_refused_once() {
     // Entry and refusal are one commit: whatever happens, both are there or neither.
     let commits = commands.iter().filter(|command| matches!(command, Command::Commit(_))).count();
     assert_eq!(commits, 1);
-    assert!(matches!(&commands[0], Command::Commit(facts) if facts.len() == 2));
+    assert!(matches!(&commands[0], Command::Commit(facts) if facts.len() == 3));
     police.crash();
     assert_eq!(refusals(&police.member.up()), [(entry, Reason::CloseTooEarly)], "sent again, not made again");
     let (_, again) = police.entries(known, &log.lines[known..], START);
@@ -412,7 +436,7 @@ fn a_round_too_soon_by_the_members_own_clock_is_refused_for_good() {
 
     let mut punctual = restored_at(&before, node(POLICE));
     let (_, commands) = punctual.entries(known, &log.lines[known..], log.now);
-    assert!(submitted(&commands).is_empty() && punctual.member.round().is_some());
+    assert!(refusals(&commands).is_empty() && punctual.member.round().is_some());
 }
 
 #[test]
@@ -429,7 +453,7 @@ fn rounds_are_judged_by_what_the_log_said_before_them() {
     }
     let (logged, commands) = police.entries(known, &log.lines[known..], log.now);
     assert_eq!(logged.len(), log.lines.len() - known);
-    assert!(submitted(&commands).is_empty(), "{:?}", refusals(&commands));
+    assert_eq!(refusals(&commands), []);
 }
 
 #[test]
@@ -456,4 +480,67 @@ fn an_offer_needs_the_senders_own_announcement_of_these_bytes() {
     head.federation = Some(digest("other"));
     let elsewhere = Body { head, statement }.sign(Key::of(node(POLICE)).as_ref()).unwrap();
     assert_eq!(refused(Offer { line: elsewhere.bytes().to_vec(), ..good }), Reason::OtherFederation);
+}
+
+#[test]
+fn entries_count_only_under_a_checkpoint_of_exactly_these() {
+    let log = Log::with_keys();
+    let mut node = Node::new(MATCHING);
+    let good = checkpoint(log.lines.iter());
+    let mut other = log.lines.clone();
+    other.swap(1, 2);
+    let unsigned = String::from_utf8(good.clone()).unwrap().replace("wugan/", "other/").into_bytes();
+    let wrong = [
+        (checkpoint(other.iter()), Reason::TreeDiffers),
+        (unsigned, Reason::BadSignature),
+        (checkpoint(other.iter().chain([&other[0]])), Reason::OutOfSequence),
+    ];
+    for (note, reason) in wrong {
+        assert!(node.member.entries::<()>(0, log.lines.clone()).is_empty());
+        assert_eq!(node.member.ledger().entries(), 0, "nothing counts before a checkpoint");
+        let (logged, commands) = node.member.checkpoint::<()>(note, START);
+        assert!(logged.is_empty());
+        assert!(matches!(commands[..], [Command::Disconnect(COORDINATOR, why)] if why == reason), "{reason}");
+        node.member.up::<()>();
+    }
+    assert!(node.member.entries::<()>(0, log.lines.clone()).is_empty());
+    let (logged, commands) = node.member.checkpoint::<()>(good.clone(), START);
+    assert_eq!(logged.len(), log.lines.len());
+    node.disk.commit(&commands);
+    assert_eq!(node.disk.checkpoint, Some(good));
+    // An older tree, though once signed, is not gone back to.
+    let (_, commands) = node.member.checkpoint::<()>(checkpoint(log.lines[..2].iter()), START);
+    assert!(matches!(commands[..], [Command::Disconnect(COORDINATOR, Reason::OutOfSequence)]));
+    node.crash();
+    node.disk.log.pop();
+    assert!(matches!(node.disk.try_restore(MATCHING), Err(RestoreError::Checkpoint)));
+}
+
+#[test]
+fn a_round_end_is_cosigned_once_all_own_entries_are_in_the_log() {
+    let mut log = Log::listed();
+    let mut police = restored_at(&log, node(POLICE));
+    let own = police.state(Statement::Failure { channel: None, reason: Reason::Unreadable }, log.now);
+    log.finish();
+    let closed = log.ledger.closed().unwrap().tree;
+    assert_eq!(closed.size, log.lines.len() as u64);
+    let known = police.disk.log.len();
+    let (_, commands) = police.entries(known, &log.lines[known..], log.now);
+    let cosignatures = |commands: &[Command<()>]| {
+        let lines = submitted(commands).into_iter();
+        lines.filter(|line| matches!(statement(line), Statement::Cosignature(_))).collect::<Vec<_>>()
+    };
+    assert!(cosignatures(&commands).is_empty(), "an entry of its own is not in the log");
+    assert!(log.append(own).is_err(), "it came too late to have an effect, and is in the log");
+    let (_, commands) = police.entries(log.lines.len() - 1, &log.lines[log.lines.len() - 1..], log.now);
+    let [line] = &cosignatures(&commands)[..] else { panic!("no cosignature") };
+    let Statement::Cosignature(signed) = statement(line) else { unreachable!() };
+    assert_eq!(signed.size, closed.size, "the tree at the round's end, not the present one");
+    log.append(line.clone()).unwrap();
+    assert!(log.ledger.closed().unwrap().cosigned.contains_key(&node(POLICE)));
+    let (_, commands) = police.entries(log.lines.len() - 1, &log.lines[log.lines.len() - 1..], log.now);
+    assert!(submitted(&commands).is_empty(), "once");
+    police.crash();
+    let (_, commands) = police.entries(log.lines.len(), &[], log.now);
+    assert!(submitted(&commands).is_empty(), "also after a restart");
 }

@@ -58,9 +58,7 @@ pub struct AuditError {
 /// # Errors
 /// The first entry that should not be there.
 pub fn audit_city(dir: &Path) -> anyhow::Result<Audited> {
-    let log = fs::read(dir.join("coordinator/entries.jsonl"))?;
-    let whole = log.strip_suffix(b"\n").unwrap_or(&log);
-    let lines: Vec<Vec<u8>> = whole.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    let lines = wugan_coordinator::log_folder::entries(&dir.join("coordinator/log"))?;
     Ok(audit(&lines, &authority(dir)?)?)
 }
 

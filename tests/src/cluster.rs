@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use wugan_coordinator::{
     admin::{Request, Response},
     client::Client,
+    log_folder,
     status::{Phase, Status},
 };
 use wugan_demo::{layout::Layout, setup, staff};
@@ -193,10 +194,12 @@ impl Cluster {
         }
     }
 
-    /// The entries of the log, a line each.
+    /// The entries of the log, a line each, as far as its files have them.
     pub fn log(&self) -> String {
-        // There is none before the coordinator has begun.
-        fs::read_to_string(self.layout.root().join("coordinator/entries.jsonl")).unwrap_or_default()
+        // There is none before the coordinator has begun, and what is just being written is read the next time.
+        let entries = log_folder::entries(&self.layout.root().join("coordinator/log")).unwrap_or_default();
+        let lines = entries.into_iter().map(|entry| String::from_utf8_lossy(&entry).into_owned() + "\n");
+        lines.collect()
     }
 
     /// Fails if a process has ended that nobody ended.

@@ -160,14 +160,16 @@ impl Sim {
         Ok(())
     }
 
-    /// What the parties keep besides keys, matching keys and what they were charged: the names of files and facts.
+    /// What the parties keep besides keys, matching keys, the log and what they were charged: the names of files and facts.
     ///
     /// # Errors
     /// Those of the file system.
     pub fn kept(&self) -> anyhow::Result<Vec<String>> {
         let mut kept = Vec::new();
         for (party, actor) in &self.actors {
-            let facts = actor.facts().into_iter().map(|(name, _)| name).filter(|name| !name.starts_with("charged/"));
+            let of_log = |name: &String| ["checkpoint", "cosigned"].contains(&name.as_str());
+            let facts = actor.facts().into_iter().map(|(name, _)| name);
+            let facts = facts.filter(|name| !name.starts_with("charged/") && !of_log(name));
             let names = facts.chain(self.parts.state_files(*party)?);
             kept.extend(names.map(|name| format!("{}: {name}", self.parts.name(*party))));
         }

@@ -16,6 +16,7 @@ use wugan_keys::{
     store::StoreError,
 };
 use wugan_protocol::{
+    envelope::Signer,
     manifest::Federation,
     party::{Party, Role},
     text::{TomlProblem, parse_toml},
@@ -114,9 +115,9 @@ texts! {
             "联合体清单中没有成员 {id} 的 {role} 角色；请核对配置中的 `id`";
         /// The manifest lists another key.
         OtherKey { id: String, keys: PathBuf }
-            "the identity in {keys} is not the one that the federation manifest lists for {id}; give the authority the \
+            "the identity or log key in {keys} is not the one that the federation manifest lists for {id}; give the authority the \
              card of this identity, or put the right key folder in place"
-            "{keys} 中的身份与联合体清单所列 {id} 的不一致；请把该身份的身份卡交给授权方，或放回正确的密钥文件夹";
+            "{keys} 中的身份或日志密钥与联合体清单所列 {id} 的不一致；请把该身份的身份卡交给授权方，或放回正确的密钥文件夹";
         /// A demonstration's policy in service.
         DemonstrationPolicy
             "the policy allows rounds without any days between them (days_between_rounds = 0), which lets single people \
@@ -163,7 +164,8 @@ impl MemberConfig {
     pub(crate) fn open_keys(&self, base: &Path, federation: &Federation, party: Party) -> Result<PartyKeys, HomeError> {
         let folder = base.join(&self.keys);
         let keys = PartyKeys::open(&folder, party.role)?;
-        if federation.key(party) != Some(wugan_protocol::envelope::Signer::public_key(keys.identity.as_ref())) {
+        let (identity, log) = (keys.identity.public_key(), keys.log.public_key());
+        if (federation.key(party), federation.tree_key(party)) != (Some(identity), Some(log)) {
             return Err(HomeError::OtherKey { id: self.id.clone(), keys: folder });
         }
         Ok(keys)

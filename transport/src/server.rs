@@ -4,13 +4,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
-    sync::Arc,
 };
 
 use serde::Deserialize;
 use wugan_protocol::{
     engine::{Command, Engine, Input},
-    envelope::Signer,
+    envelope::Signers,
     file::FileKey,
     hexes::Digest,
     ledger::Round,
@@ -115,12 +114,12 @@ impl<T: Task> ServerEngine<T> {
     /// State that is not this server's.
     pub fn restore(
         federation: Federation,
-        signer: Arc<dyn Signer>,
+        signers: Signers,
         restored: Restored<'_>,
         fresh: Fresh,
     ) -> Result<Self, RestoreError> {
         let party = T::party(&federation);
-        let stage = Stage::restore(federation, party, signer, restored, fresh)?;
+        let stage = Stage::restore(federation, party, signers, restored, fresh)?;
         Ok(ServerEngine { stage, done: BTreeMap::new(), busy: BTreeSet::new() })
     }
 
@@ -232,8 +231,8 @@ pub fn run<T: Task>(config: &Path) -> Result<(), ServiceError> {
     let stored = home.stored()?;
     let restored = Restored { log: &stored.log, own: &stored.own, facts: stored.facts };
     let federation = home.federation.clone();
-    let signer = home.keys.identity.clone();
-    let engine = ServerEngine::<T>::restore(federation.clone(), signer, restored, Box::new(fresh))?;
+    let signers = home.keys.signers();
+    let engine = ServerEngine::<T>::restore(federation.clone(), signers, restored, Box::new(fresh))?;
     let worker = Worker::new(Rounds::new(home.state.join("rounds")));
     let in_roles = |roles: &[Role]| federation.parties().filter(|party| roles.contains(&party.role)).collect();
     let (accept, dial) = (in_roles(T::ADMITS), in_roles(T::DIALS));

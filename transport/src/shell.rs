@@ -62,7 +62,7 @@ pub struct Setup {
     /// Its durable facts.
     pub journal: Journal,
     /// Where entries of the log go after they are durable; only the coordinator's.
-    pub log: Option<LogSink>,
+    pub log: Option<Box<dyn LogSink>>,
     /// Threads for jobs.
     pub threads: usize,
 }

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use wugan_protocol::{
     engine::{Command, Fact, Input},
+    envelope::Signers,
     message::Message,
 };
 
@@ -35,7 +36,10 @@ fn a_member_that_comes_before_the_first_tick_gets_all() {
     let federation = testing::federation(testing::policy(CATALOGUE));
     let mut rig = Rig::with(federation, Vec::new());
     let commands = rig.feed(Input::Message(node(1), Message::Follow { entries: 0 }));
-    assert!(matches!(commands[..], [Command::Commit(_), Command::SendLog(_, 0)]), "{commands:?}");
+    let [Command::Commit(_), Command::SendLog(_, 0), Command::Send(_, Message::Checkpoint { .. })] = commands[..]
+    else {
+        panic!("{commands:?}");
+    };
 }
 
 #[test]
@@ -88,8 +92,9 @@ fn a_log_of_another_federation_is_not_restored() {
     rig.open("2026-11");
     let other = testing::federation(testing::policy(&CATALOGUE.replace("seed-city", "other-city")));
     let signer = std::sync::Arc::new(NoSigner);
+    let signers = Signers { identity: signer.clone(), log: signer };
     let fresh = Box::new(|| [0; 32]);
-    let restored = CoordinatorEngine::restore(other, signer, &rig.log, &BTreeMap::new(), Vec::new(), fresh);
+    let restored = CoordinatorEngine::restore(other, signers, &rig.log, &BTreeMap::new(), Vec::new(), fresh);
     let error = restored.err().unwrap().to_string();
     assert!(error.contains("entry 0"), "{error}");
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use serde::Serialize;
+use wugan_coordinator::log_folder;
 use wugan_protocol::{
     party::Role,
     policy::{Decision, Policy},
@@ -160,11 +161,11 @@ fn size(folder: &Path, prefix: &str) -> Result<u64, DemoError> {
 
 /// Blinded and evaluated elements, 32 bytes each, of the batches that were answered in this month's part of the log.
 fn enrolment_bytes(layout: &Layout, seen: &Seen) -> Result<u64, DemoError> {
-    let log = layout.state("", Role::Coordinator).join("entries.jsonl");
+    let log = layout.state("", Role::Coordinator).join("log");
     let (month, mut in_round, mut bytes) = (seen.month.to_string(), false, 0);
-    for line in fs::read_to_string(&log).at(&log)?.lines() {
+    for line in log_folder::entries(&log).at(&log)? {
         let entry: serde_json::Value =
-            serde_json::from_str(line).map_err(|error| DemoError::Log { path: log.clone(), error })?;
+            serde_json::from_slice(&line).map_err(|error| DemoError::Log { path: log.clone(), error })?;
         let body = &entry["body"];
         match body["type"].as_str() {
             Some("round_manifest") => in_round = body["month"].as_str() == Some(&month),

@@ -128,9 +128,10 @@ pub fn rows_are_in(round: &RoundStatus, offline: &[String]) -> bool {
     round.owners.iter().all(|owner| offline.contains(&owner.id) || done(owner))
 }
 
-/// Every running owner that was decided has its decisions.
+/// Every running owner that was decided has its decisions, and the members have cosigned the log.
 pub fn delivered(round: &RoundStatus, offline: &[String]) -> bool {
-    round.owners.iter().all(|owner| offline.contains(&owner.id) || owner.delivered || !owner.decided)
+    let cosigned = round.cosigned >= round.quorum || round.cosigning.is_empty();
+    cosigned && round.owners.iter().all(|owner| offline.contains(&owner.id) || owner.delivered || !owner.decided)
 }
 
 struct Watch {

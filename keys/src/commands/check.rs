@@ -11,6 +11,7 @@ use crate::{
     card::{CARD_BYTES_MAX, CARD_SUFFIX, Card},
     epoch::EpochKey,
     identity::Identity,
+    log_key::LogKey,
     store::{self, Custody, STORAGE_KEY, STORAGE_KEY_AGE, StorageKey, StoreError},
 };
 
@@ -79,16 +80,20 @@ fn directory_problem(dir: &Path) -> Result<Option<Problem>, StoreError> {
 /// `None` for files of other kinds.
 fn inspect(dir: &Path, name: &str, storage: Option<&StorageKey>) -> Option<Result<(), Problem>> {
     let identity = |role| Ok::<_, Problem>(Identity::read(dir, role, storage.ok_or(Problem::NotTried)?)?);
+    let log = |role| Ok::<_, Problem>(LogKey::read(dir, role, storage.ok_or(Problem::NotTried)?)?);
     let file_of = |role: &Role| Identity::path(dir, *role).file_name().is_some_and(|file| file == name);
+    let log_of = |role: &Role| LogKey::path(dir, *role).file_name().is_some_and(|file| file == name);
     if name == STORAGE_KEY || name == STORAGE_KEY_AGE {
         None
     } else if let Some(role) = ROLES.into_iter().find(file_of) {
         Some(identity(role).map(drop))
+    } else if let Some(role) = ROLES.into_iter().find(log_of) {
+        Some(log(role).map(drop))
     } else if let Some(number) = EpochKey::number_of(name) {
         let epoch = |storage| EpochKey::read(dir, number, storage).map(drop).map_err(Problem::Store);
         Some(storage.ok_or(Problem::NotTried).and_then(epoch))
     } else if name.ends_with(CARD_SUFFIX) {
-        Some(inspect_card(&dir.join(name), identity))
+        Some(inspect_card(&dir.join(name), identity, log))
     } else if Authority::public_path(dir).file_name().is_some_and(|file| file == name) {
         Some(inspect_authority(&dir.join(name), identity))
     } else {
@@ -96,10 +101,14 @@ fn inspect(dir: &Path, name: &str, storage: Option<&StorageKey>) -> Option<Resul
     }
 }
 
-fn inspect_card(path: &Path, identity: impl Fn(Role) -> Result<Identity, Problem>) -> Result<(), Problem> {
+fn inspect_card(
+    path: &Path,
+    identity: impl Fn(Role) -> Result<Identity, Problem>,
+    log: impl Fn(Role) -> Result<LogKey, Problem>,
+) -> Result<(), Problem> {
     let bytes = store::read_public(path, CARD_BYTES_MAX)?;
     let card = Card::read(&bytes).map_err(|source| CommandError::CardFile { path: path.to_owned(), source })?;
-    let own = Card::of(&identity(card.role)?, &card.address).map_err(CommandError::Card)?;
+    let own = Card::of(&identity(card.role)?, &log(card.role)?, &card.address).map_err(CommandError::Card)?;
     if own == card { Ok(()) } else { Err(Problem::OtherIdentity) }
 }
 
@@ -149,7 +158,14 @@ mod tests {
         assert_eq!(found(&|dir| std::fs::write(dir.join("authority.pub"), &other).unwrap()), ["authority.pub"]);
         let card = format!(r#"{{"member":"m","role":"node","key":"{other}"}}"#);
         assert_eq!(found(&|dir| std::fs::write(dir.join("m-node.card.json"), &card).unwrap()), ["m-node.card.json"]);
-        let all = ["storage key", "authority.key.age", "authority.pub", "identity-node.age", "m-node.card.json"];
+        let all = [
+            "storage key",
+            "authority.key.age",
+            "authority.pub",
+            "identity-node.age",
+            "log-node.age",
+            "m-node.card.json",
+        ];
         assert_eq!(found(&|dir| std::fs::remove_file(dir.join(STORAGE_KEY)).unwrap()), all);
     }
 }

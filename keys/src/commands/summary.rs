@@ -52,7 +52,13 @@ impl FederationSummary {
         let manifest = federation.manifest();
         let roles = manifest.members.iter().flat_map(|member| member.roles.iter().map(move |role| (&member.id, role)));
         let members = roles.map(|(id, role)| {
-            let card = Card { member: id.clone(), role: role.role, key: role.key, address: role.address.clone() };
+            let card = Card {
+                member: id.clone(),
+                role: role.role,
+                key: role.key,
+                log: role.log,
+                address: role.address.clone(),
+            };
             let (party, fingerprint) = (card.party_name(), card.fingerprint()?);
             Ok(MemberSummary { party, fingerprint, address: card.address })
         });

@@ -102,7 +102,7 @@ pub enum CheckpointError {
     Root,
 }
 
-fn write_text(tree: Tree, origin: &str) -> String {
+pub(super) fn write_text(tree: Tree, origin: &str) -> String {
     format!("{origin}\n{}\n{}\n", tree.size, BASE64_STANDARD.encode(tree.root.0))
 }
 

@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    checkpoint::VerifiedCheckpoint,
+    checkpoint::{VerifiedCheckpoint, write_text},
+    merkle::Tree,
     note::{Algorithm, KeyError, KeyId, SignatureError, SignatureLine, VerifierKey},
     seen::SeenTree,
 };
@@ -30,8 +31,52 @@ pub fn cosign(
         return Err(CosignError::Time);
     }
     let key = VerifierKey::new(name, Algorithm::CosignatureV1, signer.public_key())?;
-    let signature = signer.sign(&message(checkpoint, time));
+    let signature = signer.sign(&message(checkpoint.note().text(), time));
     Ok(SignatureLine::new(&key, &[&time.to_be_bytes()[..], &signature].concat()))
+}
+
+/// The signature of a cosigner over a tree of the log of this origin: what [`cosign`] puts into a line, where the line
+/// itself is not at hand.
+pub fn sign_tree(tree: Tree, origin: &str, signer: &dyn Signer, time: u64) -> [u8; 64] {
+    signer.sign(&message(&write_text(tree, origin), time))
+}
+
+/// Verifies what [`sign_tree`] made.
+///
+/// # Errors
+/// [`SignatureError::Bad`].
+pub fn verify_tree(
+    tree: Tree,
+    origin: &str,
+    key: &VerifierKey,
+    time: u64,
+    signature: &[u8; 64],
+) -> Result<(), SignatureError> {
+    key.verify(&message(&write_text(tree, origin), time), signature)
+}
+
+impl VerifiedCheckpoint {
+    /// Adds a cosignature that [`sign_tree`] made of this tree.
+    ///
+    /// # Errors
+    /// [`SignatureError::Bad`].
+    pub fn add_cosignature(
+        &mut self,
+        key: &VerifierKey,
+        time: u64,
+        signature: &[u8; 64],
+    ) -> Result<(), SignatureError> {
+        verify_tree(self.tree(), self.log().name(), key, time, signature)?;
+        self.add(key.cosignature_line(time, signature));
+        Ok(())
+    }
+}
+
+impl VerifierKey {
+    /// The line under a checkpoint's note of a signature that [`sign_tree`] made.
+    pub fn cosignature_line(&self, time: u64, signature: &[u8; 64]) -> SignatureLine {
+        SignatureLine::new(self, &[&time.to_be_bytes()[..], signature].concat())
+    }
 }
 
 /// Why nothing was cosigned.
@@ -242,12 +287,13 @@ fn verify_line(
     if !times.contains(&time) || !(1..=TIME_MAX).contains(&time) {
         return Err(CosignatureError::Time { name: name() });
     }
-    key.verify(&message(checkpoint, time), signature)?;
+    key.verify(&message(checkpoint.note().text(), time), signature)?;
     Ok(Some((*member, time)))
 }
 
-fn message(checkpoint: &VerifiedCheckpoint, time: u64) -> Vec<u8> {
-    format!("cosignature/v1\ntime {time}\n{}", checkpoint.note().text()).into_bytes()
+/// What a cosigner signs: `text` is that of the checkpoint's note.
+fn message(text: &str, time: u64) -> Vec<u8> {
+    format!("cosignature/v1\ntime {time}\n{text}").into_bytes()
 }
 
 /// 2^63 - 1 seconds: the specification's largest time.

@@ -20,6 +20,32 @@ impl Tree {
     }
 }
 
+/// A tree that grows, of which only the roots of its complete subtrees are kept, from the left: a few hashes.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Growing {
+    size: u64,
+    complete: Vec<Digest>,
+}
+
+impl Growing {
+    /// Appends an entry.
+    pub fn push(&mut self, entry: &[u8]) {
+        let mut hash = leaf_hash(entry);
+        // Each one at the end of the size in binary is a complete subtree that the new leaf makes twice as large.
+        for left in self.complete.drain(self.complete.len() - self.size.trailing_ones() as usize..).rev() {
+            hash = node_hash(left, hash);
+        }
+        self.complete.push(hash);
+        self.size += 1;
+    }
+
+    /// The tree over all entries appended.
+    pub fn tree(&self) -> Tree {
+        let root = self.complete.iter().rev().copied().reduce(|right, left| node_hash(left, right));
+        root.map_or_else(Tree::empty, |root| Tree { size: self.size, root })
+    }
+}
+
 /// The hash of an entry's bytes as a leaf (RFC 6962 section 2.1).
 pub fn leaf_hash(entry: &[u8]) -> Digest {
     sha256(&[&[0], entry].concat())

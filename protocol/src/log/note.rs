@@ -115,7 +115,7 @@ impl FromStr for VerifierKey {
 }
 
 /// Why a verifier key is none.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// Empty, too long, or with characters that a line cannot carry.
     #[error("a key's name has 1 to {KEY_NAME_BYTES_MAX} bytes, no white space, control characters or plus signs")]

@@ -211,7 +211,9 @@ impl<P: Program> Harness<P> {
         let (held, all) = (self.journal.log.len(), self.world.lines.len());
         if held < all && self.follows && !self.inputs.iter().any(|input| matches!(input, Input::Message(..))) {
             let entries = Message::Entries { first: held as u64, lines: self.world.lines[held..].to_vec() };
-            self.inputs.push_back(Input::Message(self.world.federation.coordinator(), entries));
+            let coordinator = self.world.federation.coordinator();
+            let checkpoint = Message::Checkpoint { note: self.world.checkpoint() };
+            self.inputs.extend([entries, checkpoint].map(|message| Input::Message(coordinator, message)));
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use wugan_protocol::{
-    envelope::{Body, Head, Signed, Signer},
+    envelope::{Body, Head, Signed, Signer, Signers},
     file::FileKey,
     hexes::{Digest, Hex, sha256},
     ledger::{Ledger, RoundTimes, row_files},
@@ -57,6 +57,17 @@ impl Key {
         Arc::new(Key::new(seed))
     }
 
+    pub(crate) fn log_of(party: Party) -> Arc<Key> {
+        let mut seed = [0x10 + party.role as u8; 32];
+        seed[..2].copy_from_slice(&party.member.to_le_bytes());
+        Arc::new(Key::new(seed))
+    }
+
+    /// Both keys of a party.
+    pub(crate) fn signers(party: Party) -> Signers {
+        Signers { identity: Key::of(party), log: Key::log_of(party) }
+    }
+
     pub(crate) fn authority() -> Key {
         Key::new([0xAA; 32])
     }
@@ -81,6 +92,7 @@ pub(crate) fn manifest(policy: &Policy) -> FederationManifest {
     let role_key = |party: Party| RoleKey {
         role: party.role,
         key: Hex(Key::of(party).public_key()),
+        log: Hex(Key::log_of(party).public_key()),
         address: if party.role == Role::Node { String::new() } else { format!("{}.test:7443", party.role.name()) },
     };
     let members = (0..=policy.matcher_number()).map(|member| Member {

@@ -142,8 +142,8 @@ impl Parts {
                 let make = move |stored: Stored| {
                     let mut keys = open()?;
                     let epochs = keys.epochs.keys().copied().collect();
-                    let signer = keys.identity.clone();
-                    let engine = NodeEngine::restore(federation.clone(), party.member, signer, stored, epochs)?;
+                    let signers = keys.signers();
+                    let engine = NodeEngine::restore(federation.clone(), party.member, signers, stored, epochs)?;
                     let places = Places { department: &department, state: &state, bad_percent_max: 10 };
                     Ok((engine, NodeWorker::new(policy.clone(), party.member, places, &mut keys)))
                 };
@@ -151,16 +151,16 @@ impl Parts {
             }
             Role::Matcher => {
                 let make = move |stored: Stored| {
-                    let (signer, restored) = (open()?.identity, restored(&stored));
-                    let engine = MatcherEngine::restore(federation.clone(), signer, restored, Box::new(fresh))?;
+                    let (signers, restored) = (open()?.signers(), restored(&stored));
+                    let engine = MatcherEngine::restore(federation.clone(), signers, restored, Box::new(fresh))?;
                     Ok((engine, server::Worker::new(files.clone())))
                 };
                 Box::new(Actor::new(name, Stored::default(), rounds, Box::new(make))?.lying(lie))
             }
             Role::Aggregator => {
                 let make = move |stored: Stored| {
-                    let (signer, restored) = (open()?.identity, restored(&stored));
-                    let engine = AggregatorEngine::restore(federation.clone(), signer, restored, Box::new(fresh))?;
+                    let (signers, restored) = (open()?.signers(), restored(&stored));
+                    let engine = AggregatorEngine::restore(federation.clone(), signers, restored, Box::new(fresh))?;
                     Ok((engine, server::Worker::new(files.clone())))
                 };
                 Box::new(Actor::new(name, Stored::default(), rounds, Box::new(make))?.lying(lie))
@@ -169,10 +169,10 @@ impl Parts {
                 let setup = self.announcements()?;
                 let make = move |stored: Stored| {
                     let Stored { log, facts, .. } = &stored;
-                    let signer = open()?.identity;
+                    let signers = open()?.signers();
                     let setup = setup.clone();
                     let engine =
-                        CoordinatorEngine::restore(federation.clone(), signer, log, facts, setup, Box::new(fresh))?;
+                        CoordinatorEngine::restore(federation.clone(), signers, log, facts, setup, Box::new(fresh))?;
                     Ok((engine, CoordinatorWorker { rounds: files.clone() }))
                 };
                 let actor = Actor::new(name, Stored::default(), rounds, Box::new(make))?;

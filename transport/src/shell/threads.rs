@@ -2,8 +2,12 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError, mpsc as blocking},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self as blocking, RecvTimeoutError},
+    },
     thread,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::{mpsc, oneshot};
@@ -18,11 +22,25 @@ pub trait Worker<J, L>: Send + Sync + 'static {
     fn run(&self, job: J, tell: &mut dyn FnMut(L));
 }
 
-/// Takes entries of the log, with the index of the first, once they are durable in the journal.
-pub type LogSink = Box<dyn FnMut(u64, &[&[u8]]) -> io::Result<()> + Send>;
+/// Takes what is durable in the journal, and makes files of it.
+pub trait LogSink: Send {
+    /// Takes facts that were committed.
+    ///
+    /// # Errors
+    /// Facts that do not follow those before.
+    fn take(&mut self, facts: &[Fact]) -> io::Result<()>;
 
+    /// Writes what was taken to files.
+    ///
+    /// # Errors
+    /// The file system's.
+    fn publish(&mut self) -> io::Result<()>;
+}
+
+/// The journal on a thread of its own. Dropped, it waits until everything is written.
 pub(super) struct Database {
-    requests: blocking::Sender<Request>,
+    requests: Option<blocking::Sender<Request>>,
+    thread: Option<thread::JoinHandle<()>>,
 }
 
 enum Request {
@@ -31,20 +49,11 @@ enum Request {
 }
 
 impl Database {
-    pub(super) fn start(mut journal: Journal, mut log: Option<LogSink>) -> io::Result<Database> {
+    pub(super) fn start(journal: Journal, log: Option<Box<dyn LogSink>>) -> io::Result<Database> {
         let (requests, receiver) = blocking::channel();
-        thread::Builder::new().name("journal".into()).spawn(move || {
-            for request in receiver {
-                // A receiver that is gone means that the party ends; nothing is lost by not telling it.
-                match request {
-                    Request::Commit(facts, done) => drop(done.send(commit(&mut journal, log.as_mut(), &facts))),
-                    Request::LogFrom(first, done) => {
-                        drop(done.send(journal.log_from(first).map_err(|error| error.to_string())));
-                    }
-                }
-            }
-        })?;
-        Ok(Database { requests })
+        let log = log.map(|sink| PublishedLog { sink, due: None, failed: None });
+        let thread = thread::Builder::new().name("journal".into()).spawn(move || run(journal, &receiver, log))?;
+        Ok(Database { requests: Some(requests), thread: Some(thread) })
     }
 
     pub(super) async fn commit(&self, facts: Vec<Fact>) -> Result<(), String> {
@@ -58,23 +67,73 @@ impl Database {
     async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<Result<T, String>>) -> Request) -> Result<T, String> {
         let (done, answer) = oneshot::channel();
         let gone = || "the thread of the state database ended".to_owned();
-        self.requests.send(request(done)).map_err(|_| gone())?;
+        let requests = self.requests.as_ref().ok_or_else(gone)?;
+        requests.send(request(done)).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 }
 
-fn commit(journal: &mut Journal, log: Option<&mut LogSink>, facts: &[Fact]) -> Result<(), String> {
-    journal.commit(facts).map_err(|error| error.to_string())?;
-    let lines = facts.iter().filter_map(|fact| match fact {
-        Fact::Log(index, line) => Some((*index, line.as_slice())),
-        _ => None,
-    });
-    let (indices, lines): (Vec<u64>, Vec<&[u8]>) = lines.unzip();
-    match (log, indices.first()) {
-        (Some(log), Some(first)) => log(*first, &lines).map_err(|error| format!("log file: {error}")),
-        _ => Ok(()),
+impl Drop for Database {
+    fn drop(&mut self) {
+        self.requests = None;
+        // A thread that panicked has told so.
+        self.thread.take().map(|thread| thread.join().ok());
     }
 }
+
+fn run(mut journal: Journal, requests: &blocking::Receiver<Request>, mut log: Option<PublishedLog>) {
+    loop {
+        let request = match log.as_ref().and_then(|log| log.due) {
+            None => requests.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(due) => requests.recv_timeout(due.saturating_duration_since(Instant::now())),
+        };
+        // A receiver that is gone means that the party ends; nothing is lost by not telling it.
+        let ends = match request {
+            Ok(Request::Commit(facts, done)) => done.send(commit(&mut journal, log.as_mut(), &facts)).is_err(),
+            Ok(Request::LogFrom(first, done)) => {
+                done.send(journal.log_from(first).map_err(|error| error.to_string())).is_err()
+            }
+            Err(RecvTimeoutError::Timeout) => false,
+            Err(RecvTimeoutError::Disconnected) => true,
+        };
+        if let Some(log) = &mut log {
+            log.publish(ends);
+        }
+        if ends {
+            return;
+        }
+    }
+}
+
+fn commit(journal: &mut Journal, log: Option<&mut PublishedLog>, facts: &[Fact]) -> Result<(), String> {
+    journal.commit(facts).map_err(|error| error.to_string())?;
+    log.map_or(Ok(()), |log| log.take(facts))
+}
+
+/// A log's files, which follow the journal within a second: an entry at a time would cost several syncs each.
+struct PublishedLog {
+    sink: Box<dyn LogSink>,
+    due: Option<Instant>,
+    /// Why files could not be written; told at the next commit.
+    failed: Option<String>,
+}
+
+impl PublishedLog {
+    fn take(&mut self, facts: &[Fact]) -> Result<(), String> {
+        self.due.get_or_insert_with(|| Instant::now() + PUBLISH_AFTER);
+        self.sink.take(facts).map_err(|error| format!("log files: {error}"))?;
+        self.failed.take().map_or(Ok(()), Err)
+    }
+
+    fn publish(&mut self, at_once: bool) {
+        if self.due.is_some_and(|due| at_once || due <= Instant::now()) {
+            self.due = None;
+            self.failed = self.sink.publish().err().map(|error| format!("log files: {error}"));
+        }
+    }
+}
+
+const PUBLISH_AFTER: Duration = Duration::from_secs(1);
 
 pub(super) struct Workers<J> {
     jobs: blocking::Sender<J>,

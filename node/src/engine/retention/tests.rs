@@ -42,6 +42,13 @@ impl Rig {
         rig
     }
 
+    /// What it keeps besides the last checkpoint.
+    fn facts(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut facts = self.stored.facts.clone();
+        facts.remove("checkpoint");
+        facts
+    }
+
     /// The program is killed and started again.
     fn restart(&mut self) {
         self.engine = engine(&self.world, &self.stored);
@@ -51,15 +58,17 @@ impl Rig {
 
     /// Hands an input to the engine, and then the log as far as it has grown.
     fn feed(&mut self, input: Input<Done>) {
-        let mut next = Some(input);
-        while let Some(input) = next {
+        let mut inputs = std::collections::VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
             let commands = self.engine.handle(input, self.world.now);
             commands.into_iter().for_each(|command| self.carry_out(command));
             let first = self.stored.log.len();
-            let lines = self.world.lines[first..].to_vec();
-            let entries = Message::Entries { first: first as u64, lines };
-            let grown = first < self.world.lines.len();
-            next = grown.then(|| Input::Message(self.world.federation.coordinator(), entries));
+            if first < self.world.lines.len() && inputs.is_empty() {
+                let entries = Message::Entries { first: first as u64, lines: self.world.lines[first..].to_vec() };
+                let checkpoint = Message::Checkpoint { note: self.world.checkpoint() };
+                let coordinator = self.world.federation.coordinator();
+                inputs.extend([entries, checkpoint].map(|message| Input::Message(coordinator, message)));
+            }
         }
     }
 
@@ -190,7 +199,7 @@ impl Rig {
 
 fn engine(world: &World, stored: &Stored) -> NodeEngine {
     let me = world.node(ME);
-    NodeEngine::restore(world.federation.clone(), me.member, world.signer(me), stored.clone(), vec![1]).unwrap()
+    NodeEngine::restore(world.federation.clone(), me.member, world.signers(me), stored.clone(), vec![1]).unwrap()
 }
 
 fn elements() -> Vec<Element> {
@@ -228,7 +237,7 @@ fn files_batches_and_answers_go_one_after_another_and_only_budgets_stay() {
     rig.later(1_000);
     assert!(rig.deletion().is_none());
     assert_eq!(rig.said(), [Kept::Files, Kept::Batches, Kept::Answers]);
-    let left: Vec<&String> = rig.stored.facts.keys().collect();
+    let left: Vec<String> = rig.facts().into_keys().collect();
     assert!(matches!(&left[..], [charge] if charge.starts_with("charged/")), "{left:?}");
 
     let (_, first) = rig.prepare("2026-12", 0);
@@ -249,14 +258,14 @@ fn an_answer_that_is_deleted_is_not_given_again() {
         rig.ask();
         assert_eq!(rig.last_refusal(), Some(Reason::Deleted), "also while it is being deleted");
         rig.done(Done::Deleted);
-        let charged: BTreeMap<_, _> = rig.stored.facts.clone();
+        let charged = rig.facts();
         if restart {
             rig.restart();
         }
         rig.jobs.clear();
         rig.ask();
         assert!(!rig.jobs.iter().any(|job| matches!(job, Job::Evaluate { .. })));
-        assert_eq!(rig.stored.facts, charged, "charged once");
+        assert_eq!(rig.facts(), charged, "charged once");
     }
 }
 
@@ -333,6 +342,7 @@ fn an_answer_that_the_log_does_not_show_is_not_deleted() {
     // A copy of the log without that entry: the node submitted it, and has not seen it.
     let place = rig.world.statements().iter().position(shown).unwrap() + 1;
     rig.stored.log.truncate(place);
+    rig.stored.facts.remove("checkpoint");
     rig.engine = engine(&rig.world, &rig.stored);
     let mut serving = super::super::serving::Serving::restore(&rig.stored.facts, vec![1]).unwrap();
     assert!(serving.take_expired(u64::MAX, None, me, rig.engine.member().ledger()).is_none());
