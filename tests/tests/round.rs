@@ -6,7 +6,12 @@ use std::{
     process::{Command, Output},
 };
 
-use wugan_tests::{audit::audit_city, checks, model::compare_quarantine};
+use wugan_audit::{folder, verify::verify};
+use wugan_tests::{
+    audit::{self, audit_city},
+    checks,
+    model::compare_quarantine,
+};
 
 #[test]
 fn two_rounds_of_a_generated_city_agree_with_the_model() {
@@ -61,6 +66,9 @@ fn what_cannot_be_is_refused_with_its_reason() {
 fn agrees(out: &Path, month: &str, offline: &[&str]) {
     checks::agrees(out, month, offline).unwrap();
     audit_city(out).unwrap();
+    let key = audit::authority(out).unwrap().try_into().unwrap();
+    let report = verify(&folder::read(&out.join("coordinator/log")).unwrap(), &key);
+    assert_eq!(report.findings, []);
 }
 
 fn demo(arguments: &[&str]) {

@@ -1,0 +1,10 @@
+//! wugan's auditor: it gets the log's folder and the authority's public key, works offline, and trusts nobody else.
+//!
+//! [`folder::read`] takes every byte under the folder; [`verify::verify`] says what is wrong with them: files that are
+//! not those of the signed tree, entries that their signers may not make, rules of the protocol that were broken, rounds
+//! that too few members cosigned. What the log cannot show (whether a department's records are true) is not looked at.
+#![forbid(unsafe_code)]
+
+pub mod finding;
+pub mod folder;
+pub mod verify;

@@ -1,0 +1,287 @@
+//! Verifies a log: its files against its signed tree, its entries against the rules.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use serde::Serialize;
+use wugan_protocol::{
+    ledger::{Closed, Ledger, Logged},
+    log::{
+        checkpoint::VerifiedCheckpoint,
+        cosignature::{Cosigned, Cosigners},
+        merkle::{Growing, Tree},
+        note::{Note, VerifierKey},
+        tile::{Kind, Tile, entries_from_bytes},
+        writer::LogWriter,
+    },
+    manifest::Federation,
+    month::Month,
+    party::{Party, Role},
+    policy::Policy,
+    reason::Reason,
+    statement::Statement,
+};
+
+use crate::{
+    finding::{Finding, Rule},
+    folder::LogFiles,
+};
+
+/// What an audit of a log says.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The federation's name, once its manifest is verified.
+    pub federation: Option<String>,
+    /// Entries that were read.
+    pub entries: u64,
+    /// The months of counted rounds.
+    pub months: Vec<Month>,
+    /// Everything that is not as it should be; empty for a log in order.
+    pub findings: Vec<Finding>,
+}
+
+/// Verifies a log's files under the authority's public key.
+pub fn verify(files: &LogFiles, authority: &[u8; 32]) -> Report {
+    let mut audit = Audit { files, findings: Vec::new(), months: Vec::new() };
+    let entries = audit.entries();
+    let federation = audit.federation(&entries, authority);
+    if let Some(federation) = &federation {
+        audit.tree(&entries, federation);
+        audit.rules(&entries, federation);
+    }
+    Report {
+        federation: federation.map(|federation| federation.manifest().name.clone()),
+        entries: entries.len() as u64,
+        months: audit.months,
+        findings: audit.findings,
+    }
+}
+
+struct Audit<'a> {
+    files: &'a LogFiles,
+    findings: Vec<Finding>,
+    months: Vec<Month>,
+}
+
+impl Audit<'_> {
+    fn find(&mut self, rule: Rule, detail: impl Into<String>) {
+        self.findings.push(Finding { rule, entry: None, party: None, detail: detail.into() });
+    }
+
+    fn find_entry(&mut self, rule: Rule, entry: u64, party: Option<String>, detail: impl Into<String>) {
+        self.findings.push(Finding { rule, entry: Some(entry), party, detail: detail.into() });
+    }
+
+    /// The entries, as far as they can be read. The size is believed only once the tree is verified.
+    fn entries(&mut self) -> Vec<Vec<u8>> {
+        let mut entries: Vec<Vec<u8>> = Vec::new();
+        let size = self.files.files.get(CHECKPOINT).and_then(|bytes| Note::read(bytes).ok()).and_then(|note| {
+            let size: u64 = note.text().lines().nth(1)?.parse().ok()?;
+            Some(size)
+        });
+        let Some(size) = size else {
+            self.find(Rule::Checkpoint, CHECKPOINT);
+            return entries;
+        };
+        while let Some(bundle) = Tile::holding(Kind::Entries, entries.len() as u64, size) {
+            let read =
+                self.files.files.get(&bundle.to_string()).and_then(|bytes| entries_from_bytes(bundle, bytes).ok());
+            let Some(read) = read else {
+                let known = self.files.files.contains_key(&bundle.to_string());
+                self.find(if known { Rule::FileAltered } else { Rule::FileMissing }, bundle.to_string());
+                return entries;
+            };
+            entries.extend(read.into_iter().map(<[u8]>::to_vec));
+        }
+        entries
+    }
+
+    /// The federation of the first entry, under the policy in the folder.
+    fn federation(&mut self, entries: &[Vec<u8>], authority: &[u8; 32]) -> Option<Federation> {
+        let policy = self.files.files.get(CATALOGUE).map(|bytes| Policy::read(bytes));
+        let policy = match policy {
+            Some(Ok(policy)) => policy,
+            Some(Err(error)) => {
+                self.find(Rule::Policy, error.to_string());
+                return None;
+            }
+            None => {
+                self.find(Rule::Policy, CATALOGUE);
+                return None;
+            }
+        };
+        let first = entries.first()?;
+        match Federation::verify(first, authority, Arc::new(policy)) {
+            Ok(federation) => Some(federation),
+            Err(error) => {
+                self.find_entry(Rule::Manifest, 0, None, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// The checkpoint, the tree that it signs, and every file.
+    fn tree(&mut self, entries: &[Vec<u8>], federation: &Federation) {
+        let mut growing = Growing::default();
+        entries.iter().for_each(|entry| growing.push(entry));
+        let tree = growing.tree();
+        match self.checkpoint(CHECKPOINT, federation) {
+            None => self.find(Rule::Checkpoint, CHECKPOINT),
+            Some(checkpoint) => {
+                if checkpoint.note().lines().len() != 1 {
+                    self.find(Rule::SignatureLines, CHECKPOINT);
+                }
+                if checkpoint.tree() != tree {
+                    self.find(Rule::Root, format!("{} / {}", tree.size, checkpoint.tree().size));
+                }
+            }
+        }
+        self.every_file(entries, tree);
+    }
+
+    /// A note whose bytes are exactly those that the log's key signed.
+    fn checkpoint(&self, name: &str, federation: &Federation) -> Option<VerifiedCheckpoint> {
+        let (bytes, key) = (self.files.files.get(name)?, federation.log_key().ok()?);
+        let checkpoint = VerifiedCheckpoint::open(bytes, &key).ok()?;
+        (checkpoint.note().to_string().as_bytes() == bytes).then_some(checkpoint)
+    }
+
+    /// No file but those that the entries give, and these with exactly the bytes that they give.
+    fn every_file(&mut self, entries: &[Vec<u8>], tree: Tree) {
+        let mut expected = expected_files(entries);
+        for (path, bytes) in &self.files.files {
+            let apart = [CHECKPOINT, CATALOGUE, COSIGNED].contains(&path.as_str());
+            match expected.remove(path) {
+                Some(right) if right == *bytes => {}
+                Some(_) => self.find(Rule::FileAltered, path.as_str()),
+                None if apart => {}
+                None => self.find(Rule::FileUnknown, path.as_str()),
+            }
+        }
+        debug_assert_eq!(tree.size, entries.len() as u64);
+        for path in expected.into_keys() {
+            self.find(Rule::FileMissing, path);
+        }
+        for path in &self.files.strange {
+            self.find(Rule::FileUnknown, path.as_str());
+        }
+    }
+
+    /// What each entry states, in order.
+    fn rules(&mut self, entries: &[Vec<u8>], federation: &Federation) {
+        let mut ledger = Ledger::new(federation.clone());
+        let mut cosigned_before_next = true;
+        for (index, line) in (0..).zip(entries) {
+            let admitted = match ledger.admit(line) {
+                Ok(admitted) => admitted,
+                Err(reason) => {
+                    self.find_entry(Rule::EntryRefused, index, None, reason.to_string());
+                    return;
+                }
+            };
+            let opens = matches!(admitted.signed().body().statement, Statement::RoundManifest(_));
+            if opens && !cosigned_before_next {
+                self.quorum(&ledger, federation);
+            }
+            let logged = ledger.apply(admitted);
+            self.entry(&logged, &ledger, federation);
+            if logged.verdict.is_ok() && matches!(logged.signed.body().statement, Statement::RoundClosed {}) {
+                cosigned_before_next = false;
+            }
+        }
+        if !cosigned_before_next {
+            self.quorum(&ledger, federation);
+        }
+        self.cosigned_file(ledger.closed(), federation);
+    }
+
+    /// One entry, as the ledger took it.
+    fn entry(&mut self, logged: &Logged, ledger: &Ledger, federation: &Federation) {
+        let party = logged.party.map(|party| federation.party_name(party));
+        if let Err(reason) = logged.verdict
+            && !is_late(logged.party, reason)
+        {
+            self.find_entry(Rule::EntryWithoutEffect, logged.index, party, reason.to_string());
+            return;
+        }
+        match &logged.signed.body().statement {
+            Statement::Refusal { reason, .. } => {
+                self.find_entry(Rule::MemberRefused, logged.index, party, reason.to_string());
+            }
+            Statement::List { .. } if logged.verdict.is_ok() => self.counted(logged.index, ledger),
+            _ => {}
+        }
+    }
+
+    /// A month that counts.
+    fn counted(&mut self, index: u64, ledger: &Ledger) {
+        let Some(counted) = ledger.counted() else { return };
+        let expected = self.months.last().and_then(|last| last.next());
+        if expected.is_some_and(|expected| expected != counted.month) {
+            self.find_entry(Rule::MonthSkipped, index, None, counted.month.to_string());
+        }
+        self.months.push(counted.month);
+    }
+
+    /// Whether enough members outside the coordinator's bureau cosigned the tree at the last round's end.
+    fn quorum(&mut self, ledger: &Ledger, federation: &Federation) {
+        let Some(closed) = ledger.closed() else { return };
+        let bureau = federation.policy().coordinator;
+        let members: BTreeSet<_> = closed.cosigned.keys().map(|party| party.member).filter(|m| *m != bureau).collect();
+        let (counted, needed) = (members.len(), usize::from(federation.manifest().quorum));
+        if counted < needed {
+            let entry = closed.tree.size - 1;
+            self.find_entry(Rule::NoQuorum, entry, None, format!("{counted} / {needed}"));
+        }
+    }
+
+    /// The note with cosignatures holds exactly those of the entries.
+    fn cosigned_file(&mut self, closed: Option<&Closed>, federation: &Federation) {
+        let expected = closed.filter(|closed| !closed.cosigned.is_empty());
+        let good = match (expected, self.files.files.contains_key(COSIGNED)) {
+            (None, exists) => !exists,
+            (Some(closed), _) => self.cosigned_agrees(closed, federation).unwrap_or(false),
+        };
+        if !good {
+            self.find(Rule::Cosigned, COSIGNED);
+        }
+    }
+
+    fn cosigned_agrees(&self, closed: &Closed, federation: &Federation) -> Option<bool> {
+        let checkpoint = self.checkpoint(COSIGNED, federation)?;
+        let keys: BTreeMap<Party, VerifierKey> =
+            federation.parties().filter_map(|party| Some((party, federation.cosigner_key(party)?))).collect();
+        let cosigners = Cosigners::new(keys.iter().map(|(party, key)| (party.member, key.clone()))).ok()?;
+        let lines = checkpoint.note().lines().len();
+        let same_tree = checkpoint.tree() == closed.tree;
+        let signed: BTreeSet<String> = checkpoint.note().lines().iter().map(ToString::to_string).collect();
+        let cosigned = Cosigned::verify(checkpoint, &cosigners, &(0..=u64::MAX)).ok()?;
+        let stated = closed.cosigned.iter().all(|(party, (time, signature))| {
+            let line = keys.get(party).map(|key| key.cosignature_line(*time, &signature.0));
+            line.is_some_and(|line| signed.contains(&line.to_string()))
+        });
+        let nothing_else = cosigned.unknown().is_empty() && cosigned.repeated().is_empty();
+        Some(same_tree && stated && nothing_else && lines == closed.cosigned.len() + 1)
+    }
+}
+
+/// Statements that crossed a close on their way prove nothing against their signer. The coordinator orders the log: its
+/// own are never late.
+fn is_late(party: Option<Party>, reason: Reason) -> bool {
+    let orders = party.is_none_or(|party| party.role == Role::Coordinator);
+    !orders && matches!(reason, Reason::TooLate | Reason::OtherRound | Reason::Repeated)
+}
+
+/// The tiles of a tree of these entries, by path.
+fn expected_files(entries: &[Vec<u8>]) -> BTreeMap<String, Vec<u8>> {
+    let mut writer = LogWriter::empty();
+    let all = entries.iter().all(|entry| writer.append(entry).is_ok());
+    debug_assert!(all, "entries came out of bundles, so they are not too long");
+    writer.changed_files().into_iter().map(|(tile, bytes)| (tile.to_string(), bytes)).collect()
+}
+
+const CHECKPOINT: &str = "checkpoint";
+const COSIGNED: &str = "cosigned";
+const CATALOGUE: &str = "catalogue.toml";
