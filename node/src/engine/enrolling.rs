@@ -85,6 +85,13 @@ impl Enrolling {
         self.planned.contains_key(&round)
     }
 
+    /// The fact of a plan without batches: it goes with the round's files.
+    pub(super) fn take_empty_plan(&mut self, round: Digest) -> Option<String> {
+        self.planned.get(&round).filter(|(first, after)| first == after)?;
+        self.planned.remove(&round);
+        Some(format!("{PLANNED}/{round}"))
+    }
+
     /// A round but the open one whose batches were all settled before a time.
     pub(super) fn take_expired(&mut self, before: u64, open: Option<Digest>) -> Option<(Deletion, Expired)> {
         let over = |(round, (first, after)): (&Digest, &(u64, u64))| {

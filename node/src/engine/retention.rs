@@ -25,7 +25,10 @@ impl NodeEngine {
         let Some(before) = now.checked_sub(kept).filter(|_| self.deleting.is_none()) else { return Vec::new() };
         let ledger = self.member.ledger();
         let open = ledger.open_round().map(Round::hash);
-        let found = self.preparation.take_expired(before, open);
+        let found = self.preparation.take_expired(before, open).map(|(mut files, expired)| {
+            files.facts.extend(self.enrolling.take_empty_plan(files.round));
+            (files, expired)
+        });
         let found = found.or_else(|| self.enrolling.take_expired(before, open));
         let found = found.or_else(|| self.serving.take_expired(before, open, self.member.party().member, ledger));
         let Some((deletion, expired)) = found else { return Vec::new() };

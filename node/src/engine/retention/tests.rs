@@ -284,6 +284,7 @@ fn a_restart_before_a_deletion_is_said_deletes_again_and_says_it_once() {
     rig.tick();
     assert!(rig.deletion().is_none());
     assert_eq!(rig.said(), [Kept::Files]);
+    assert!(rig.facts().is_empty(), "the empty plan too");
 }
 
 #[test]
