@@ -1,5 +1,5 @@
 //! The admin interface: requests and responses, one JSON object a line. A response holds no text: whoever shows it says
-//! it in the reader's language (see [`crate::text`]).
+//! it in the reader's language (see the crate's catalogue of texts).
 
 use serde::{Deserialize, Serialize};
 use wugan_protocol::{month::Month, reason::Reason};
