@@ -6,7 +6,11 @@
 
 mod order;
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use ring::{
     digest::{SHA256, digest},
@@ -30,6 +34,8 @@ pub struct Audited {
     pub charges: Vec<Charge>,
     /// Refusals: who refused an entry, of which type, and why.
     pub refusals: Vec<Refusal>,
+    /// Deletions: by whom (`member/role`), of which round, of what.
+    pub deletions: BTreeSet<(String, String, String)>,
 }
 
 /// A refusal in the log.

@@ -97,6 +97,7 @@ impl Order {
             "enrolment_batch" => self.batch(body, id, line),
             "evaluation" => self.evaluation(body, id),
             "refusal" => self.refusal(body, who),
+            "deletion" => self.deletion(body, who, role),
             "round_manifest" => self.open(body, hash),
             "announcement" | "receipt" | "failure" | "list" | "pools_closed" | "rows_closed" | "decisions"
             | "round_closed" | "round_abandoned" => self.in_round(kind, body, role, file),
@@ -141,6 +142,21 @@ impl Order {
         let file = self.entries.get(text(body, "entry")?).ok_or("a refusal of nothing in the log")?.clone();
         self.audited.refusals.push(Refusal { by: who.to_owned(), file, reason: text(body, "reason")?.to_owned() });
         Ok(())
+    }
+
+    fn deletion(&mut self, body: &Value, who: &str, role: &str) -> Outcome {
+        let (round, of) = (text(body, "round")?, text(body, "of")?);
+        let keeper = match of {
+            "files" => role != "coordinator",
+            "bits" | "decisions" => role == "coordinator",
+            "batches" | "answers" => role == "node",
+            _ => return Err(format!("a deletion of {of}, which nobody keeps")),
+        };
+        ensure(keeper, "a deletion of what its signer does not keep")?;
+        let open = self.round.as_ref().is_some_and(|last| last.hash == round && !last.ended);
+        ensure(self.rounds.contains(round) && !open, "a deletion of a round that has not ended")?;
+        let new = self.audited.deletions.insert((who.to_owned(), round.to_owned(), of.to_owned()));
+        ensure(new, "a deletion said twice")
     }
 
     fn open(&mut self, body: &Value, hash: &str) -> Outcome {
