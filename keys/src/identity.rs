@@ -3,21 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use rcgen::{CertificateParams, DnType, PKCS_ED25519, PublicKeyData, SignatureAlgorithm, SigningKey};
-use ring::{
-    rand::SystemRandom,
-    signature::{Ed25519KeyPair, KeyPair},
-};
+use ring::signature::{Ed25519KeyPair, KeyPair};
 use wugan_protocol::{envelope::Signer, party::Role};
 use zeroize::Zeroizing;
 
-use crate::store::{StorageKey, StoreError};
+use crate::{
+    pair::Pair,
+    store::{StorageKey, StoreError},
+};
 
 /// The identity of one role of one member: it signs documents and shows itself in TLS.
 pub struct Identity {
     member: String,
     role: Role,
-    pair: Ed25519KeyPair,
-    pkcs8: Zeroizing<Vec<u8>>,
+    pair: Pair,
     certificate: Vec<u8>,
 }
 
@@ -27,8 +26,7 @@ impl Identity {
     /// # Errors
     /// [`IdentityError::MemberId`]; [`IdentityError::Key`] when the system gives no randomness.
     pub fn generate(member: &str, role: Role) -> Result<Identity, IdentityError> {
-        let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| IdentityError::Key)?;
-        Self::from_pkcs8(member, role, Zeroizing::new(document.as_ref().to_vec()))
+        Self::of(member, role, Pair::generate()?)
     }
 
     /// Writes the identity to [`Self::path`], encrypted.
@@ -36,7 +34,7 @@ impl Identity {
     /// # Errors
     /// Of [`StorageKey::write`]: an identity is never replaced.
     pub fn write(&self, dir: &Path, storage: &StorageKey) -> Result<(), StoreError> {
-        let secret = Zeroizing::new([self.member.as_bytes(), b"\n", &self.pkcs8].concat());
+        let secret = Zeroizing::new([self.member.as_bytes(), b"\n", self.pair.pkcs8()].concat());
         storage.write(&Self::path(dir, self.role), &kind(self.role), &secret)
     }
 
@@ -73,34 +71,29 @@ impl Identity {
     /// Peers compare the certificate's key with the federation manifest; nothing else in it means anything. The same
     /// identity always has the same certificate, valid from 1975 to 4096.
     pub fn tls(&self) -> (Vec<u8>, Zeroizing<Vec<u8>>) {
-        (self.certificate.clone(), self.pkcs8.clone())
+        (self.certificate.clone(), self.pair.pkcs8().clone())
     }
 
-    fn from_pkcs8(member: &str, role: Role, pkcs8: Zeroizing<Vec<u8>>) -> Result<Identity, IdentityError> {
+    fn of(member: &str, role: Role, pair: Pair) -> Result<Identity, IdentityError> {
         check_member_id(member)?;
-        let pair = Ed25519KeyPair::from_pkcs8(&pkcs8).map_err(|_| IdentityError::Key)?;
-        let certificate = certificate(member, role, &pair).map_err(|_| IdentityError::Certificate)?;
-        Ok(Identity { member: member.to_owned(), role, pair, pkcs8, certificate })
+        let certificate = certificate(member, role, pair.ring()).map_err(|_| IdentityError::Certificate)?;
+        Ok(Identity { member: member.to_owned(), role, pair, certificate })
     }
 
     fn parse(role: Role, secret: &[u8]) -> Option<Identity> {
         let end = secret.iter().position(|&byte| byte == b'\n')?;
         let member = std::str::from_utf8(&secret[..end]).ok()?;
-        Self::from_pkcs8(member, role, Zeroizing::new(secret[end + 1..].to_vec())).ok()
+        Self::of(member, role, Pair::from_pkcs8(Zeroizing::new(secret[end + 1..].to_vec())).ok()?).ok()
     }
 }
 
 impl Signer for Identity {
     fn public_key(&self) -> [u8; 32] {
-        let mut key = [0; 32];
-        key.copy_from_slice(self.pair.public_key().as_ref());
-        key
+        self.pair.public_key()
     }
 
     fn sign(&self, message: &[u8]) -> [u8; 64] {
-        let mut signature = [0; 64];
-        signature.copy_from_slice(self.pair.sign(message).as_ref());
-        signature
+        self.pair.sign(message)
     }
 }
 

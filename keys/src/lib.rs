@@ -1,7 +1,7 @@
 //! Custody of secrets: where they lie, who may open them, how they are made, announced and destroyed.
 //!
 //! Every role of a member has a directory. Its [`StorageKey`] opens everything else in it: the Ed25519 [`Identity`] of
-//! the role ([`identity`]), the OPRF keys of a source's epochs ([`epoch`]), and bulk data that other crates keep sealed
+//! the role ([`identity`]), its [`LogKey`] ([`log_key`]), the OPRF keys of a source's epochs ([`epoch`]), and bulk data that other crates keep sealed
 //! ([`seal`]). [`PartyKeys::open`] is what a service calls; [`commands`] is what an operator runs as `wugan-keys`.
 //!
 //! Secrets leave memory only encrypted, with one exception: a storage key without passphrase, which is a file of mode
@@ -16,6 +16,7 @@ pub mod epoch;
 pub mod harden;
 pub mod identity;
 pub mod log_key;
+mod pair;
 pub mod party_keys;
 pub mod seal;
 pub mod store;
