@@ -4,8 +4,8 @@
 //! - Files: C2SP tlog-tiles; named in [`tile`], made by [`writer`], proofs out of them in [`reader`].
 //! - Signatures: C2SP signed-note in [`note`], tlog-checkpoint in [`checkpoint`], tlog-cosignature v1 in [`cosignature`].
 //!
-//! The way of a member: [`checkpoint::VerifiedCheckpoint::open`], then [`seen::SeenTree::extend`] from the tree that it
-//! persisted, then [`seen::SeenTree::verify_inclusion`]; whatever acts on an entry asks for [`seen::Included`].
+//! A member and an auditor hold every entry: they grow the tree themselves ([`merkle::Growing`]) and compare it with that of
+//! a [`checkpoint::VerifiedCheckpoint`]. Whoever holds a tree and not its entries verifies by proofs, in [`seen`].
 //!
 //! Written here over SHA-256 and Ed25519 of `ring`, and not taken from a crate, because it is small, and because an auditor has
 //! to read it: `tlog_tiles` 0.2 names tiles unlike the specification, hands out hashes that it has not checked and panics
