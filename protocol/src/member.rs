@@ -27,6 +27,8 @@ pub struct Member {
     ledger: Ledger,
     /// Entries that no checkpoint covers yet: they count for nothing until one does.
     pending: Vec<Vec<u8>>,
+    /// Their length together, at least.
+    pending_bytes: usize,
     /// Own entries that the log does not show yet, by sequence number.
     outbox: BTreeMap<u64, Vec<u8>>,
     /// Where the next own entry stands.
@@ -85,9 +87,9 @@ impl Member {
         let ledger = Ledger::new(federation);
         let (outbox, place) = (BTreeMap::new(), Place::default());
         let (refused, announced) = (BTreeSet::new(), BTreeMap::new());
-        let pending = Vec::new();
+        let (pending, pending_bytes, connected) = (Vec::new(), 0, false);
         let mut member =
-            Member { party, signers, ledger, pending, outbox, place, refused, announced, connected: false };
+            Member { party, signers, ledger, pending, pending_bytes, outbox, place, refused, announced, connected };
         for line in log {
             let index = member.ledger.entries();
             let admitted = member.ledger.admit(line).map_err(|reason| RestoreError::Log { index, reason })?;
@@ -158,6 +160,7 @@ impl Member {
         self.connected = true;
         let coordinator = vec![self.federation().coordinator()];
         self.pending.clear();
+        self.pending_bytes = 0;
         let follow = Message::Follow { entries: self.ledger.entries() };
         let submit = self.outbox.values().map(|line| Message::Submit { line: line.clone() });
         [follow].into_iter().chain(submit).map(|message| Command::Send(coordinator.clone(), message)).collect()
@@ -171,10 +174,12 @@ impl Member {
     /// Takes entries of the log, which wait for the checkpoint that covers them.
     pub fn entries<J>(&mut self, first: u64, lines: Vec<Vec<u8>>) -> Vec<Command<J>> {
         let held = self.ledger.entries() + self.pending.len() as u64;
-        if first > held || self.pending.len() + lines.len() > PENDING_ENTRIES_MAX {
+        let bytes = self.pending_bytes + lines.iter().map(Vec::len).sum::<usize>();
+        if first > held || bytes > PENDING_BYTES_MAX {
             return vec![self.blame(Reason::OutOfSequence)];
         }
         self.pending.extend(lines.into_iter().skip((held - first) as usize));
+        self.pending_bytes = bytes;
         Vec::new()
     }
 
@@ -222,7 +227,9 @@ impl Member {
         if tree.tree() != signed {
             return Err(Reason::TreeDiffers);
         }
-        Ok(self.pending.drain(..count).collect())
+        let lines: Vec<_> = self.pending.drain(..count).collect();
+        self.pending_bytes = self.pending.iter().map(Vec::len).sum();
+        Ok(lines)
     }
 
     /// Cosigns the tree at the end of the last round, once all that this member stated is in the log.
@@ -376,5 +383,5 @@ fn in_one_commit<J>(mut facts: Vec<Fact>, commands: Vec<Command<J>>) -> Vec<Comm
 /// The name of the fact that holds the last checkpoint's note.
 pub const CHECKPOINT: &str = "checkpoint";
 
-/// Entries that wait for a checkpoint at the most: those of many years.
-const PENDING_ENTRIES_MAX: usize = 1 << 20;
+/// Entries that wait for a checkpoint, together: after years away, some ten megabytes for each.
+const PENDING_BYTES_MAX: usize = 256 << 20;

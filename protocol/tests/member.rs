@@ -544,3 +544,22 @@ fn a_round_end_is_cosigned_once_all_own_entries_are_in_the_log() {
     let (_, commands) = police.entries(log.lines.len(), &[], log.now);
     assert!(submitted(&commands).is_empty(), "also after a restart");
 }
+
+#[test]
+fn entries_without_a_checkpoint_are_not_taken_for_ever() {
+    let mut node = Node::new(MATCHING);
+    let line = vec![0; 65_000];
+    let (mut taken, mut first) = (0, 0);
+    loop {
+        let commands = node.member.entries::<()>(first, vec![line.clone(); 16]);
+        first += 16;
+        if !commands.is_empty() {
+            assert!(matches!(commands[..], [Command::Disconnect(COORDINATOR, Reason::OutOfSequence)]));
+            break;
+        }
+        taken += 16 * line.len();
+        assert!(taken <= 256 << 20);
+    }
+    node.member.up::<()>();
+    assert!(node.member.entries::<()>(0, vec![line]).is_empty(), "a new connection begins anew");
+}
