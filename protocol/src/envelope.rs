@@ -10,6 +10,7 @@ use crate::{
     hexes::{Digest, Hex, sha256},
     limits::ENTRY_BYTES_MAX,
     party::Role,
+    person::looks_like_id,
     statement::Statement,
 };
 
@@ -183,19 +184,26 @@ crate::texts! {
             "文档不是规范形式（RFC 8785），或含有未知字段";
         /// A number that is no integer from 0 to 2^53-1, which the canonical form would round.
         Number "a number is not an integer from 0 to 2^53-1" "有的数不是 0 至 2^53-1 的整数";
+        /// Personal data has no place in the log.
+        IdNumber
+            "something in the document looks like an ID number, which must not stand in the log"
+            "文档中有疑似证件号码的内容，不得写入日志";
         /// Not signed by the key that was expected.
         BadSignature "the signature does not verify" "签名验证不通过";
     }
 }
 
-/// RFC 8785 canonical bytes of a value that has only integers from 0 to 2^53-1.
+/// RFC 8785 canonical bytes of a value that has only integers from 0 to 2^53-1, and nothing that looks like an ID number.
 ///
 /// # Errors
-/// [`EnvelopeError::Number`] for any other number.
+/// [`EnvelopeError::Number`], [`EnvelopeError::IdNumber`].
 pub fn canonical<T: Serialize>(value: &T) -> Result<Vec<u8>, EnvelopeError> {
     let value = serde_json::to_value(value).map_err(|error| EnvelopeError::Malformed(position_only(&error)))?;
     if !integers_only(&value) {
         return Err(EnvelopeError::Number);
+    }
+    if holds_id(&value) {
+        return Err(EnvelopeError::IdNumber);
     }
     serde_json_canonicalizer::to_vec(&value).map_err(|error| EnvelopeError::Malformed(position_only(&error)))
 }
@@ -209,6 +217,16 @@ fn integers_only(value: &serde_json::Value) -> bool {
         serde_json::Value::Array(items) => items.iter().all(integers_only),
         serde_json::Value::Object(fields) => fields.values().all(integers_only),
         _ => true,
+    }
+}
+
+fn holds_id(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::Number(number) => looks_like_id(&number.to_string()),
+        serde_json::Value::String(text) => looks_like_id(text),
+        serde_json::Value::Array(items) => items.iter().any(holds_id),
+        serde_json::Value::Object(fields) => fields.iter().any(|(name, value)| looks_like_id(name) || holds_id(value)),
+        _ => false,
     }
 }
 

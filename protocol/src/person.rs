@@ -3,10 +3,14 @@
 //! A [`PersonId`] can only be a valid ID number (GB 11643): whoever holds one need not check it again. It is never
 //! repaired or guessed; a value that cannot be read is a [`PersonError`], which says why and never holds the value.
 
+mod spot;
+
 use std::fmt;
 
 use jiff::civil::Date;
 use thiserror::Error;
+
+pub use spot::looks_like_id;
 
 /// A valid 18-character ID number (GB 11643), held as its first 17 digits; the check character follows from them.
 ///

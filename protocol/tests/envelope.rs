@@ -301,6 +301,18 @@ fn numbers_beyond_the_canonical_forms_reach_are_refused() {
 }
 
 #[test]
+fn what_looks_like_an_id_number_is_neither_signed_nor_read() {
+    let mut body = signed(1, NODE, Statement::Receipt(Receipt::Decisions {})).body().clone();
+    body.head.sender = "of 11010519491231002x".to_owned();
+    assert_eq!(body.clone().sign(&key(NODE)).err(), Some(EnvelopeError::IdNumber));
+    let line = json!({ "body": serde_json::to_value(&body).unwrap(), "sig": "00".repeat(64) });
+    assert_eq!(Unverified::read(line.to_string().as_bytes()).err(), Some(EnvelopeError::IdNumber));
+    let deep = json!([{ "110105491231002": [] }, [110_105_491_231_002_u64]]);
+    assert_eq!(canonical(&deep[0]), Err(EnvelopeError::IdNumber));
+    assert_eq!(canonical(&deep[1]), Err(EnvelopeError::IdNumber));
+}
+
+#[test]
 fn an_entry_has_a_bound() {
     let party = MATCHER;
     let fits = signed(1, party, Statement::List { channels: vec![10_000; 10_000] });

@@ -43,21 +43,27 @@ impl Cluster {
     /// # Errors
     /// A city that cannot be read, a process that cannot be started.
     pub fn start(dir: &Path, rosters: &[String], program: &str) -> anyhow::Result<Cluster> {
+        let mut cluster = Cluster::set_up(dir, rosters, program)?;
+        cluster.parties().into_iter().try_for_each(|party| cluster.start_one(party))?;
+        Ok(cluster)
+    }
+
+    /// The same, and starts nobody.
+    ///
+    /// # Errors
+    /// A city that cannot be read.
+    pub fn set_up(dir: &Path, rosters: &[String], program: &str) -> anyhow::Result<Cluster> {
         let layout = Layout::new(dir);
         let policy = Policy::read(&fs::read(layout.catalogue())?)?;
         let ready = setup::federation(&layout, &policy, rosters)?;
-        let mut cluster = Cluster {
+        Ok(Cluster {
             layout,
             policy,
             federation: ready.federation,
             sockets: ready.sockets,
             program: program.into(),
             running: BTreeMap::new(),
-        };
-        for party in cluster.parties() {
-            cluster.start_one(party)?;
-        }
-        Ok(cluster)
+        })
     }
 
     /// Every role of every member.
@@ -81,6 +87,30 @@ impl Cluster {
     /// All that a party holds.
     pub fn state(&self, party: Party) -> PathBuf {
         self.layout.state(self.policy.member_id(party.member), party.role)
+    }
+
+    /// Where everything lies.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The federation.
+    pub fn federation(&self) -> &Federation {
+        &self.federation
+    }
+
+    /// The id of a party's member.
+    pub fn id(&self, party: Party) -> &str {
+        self.policy.member_id(party.member)
+    }
+
+    /// The socket on which a server listens.
+    ///
+    /// # Errors
+    /// A party that does not listen.
+    pub fn socket(&self, party: Party) -> anyhow::Result<UdpSocket> {
+        let socket = self.sockets.get(&party).with_context(|| format!("{} does not listen", self.name(party)))?;
+        Ok(socket.try_clone()?)
     }
 
     /// The policy.
@@ -159,6 +189,19 @@ impl Cluster {
     pub fn round(
         &mut self,
         month: Month,
+        meanwhile: impl FnMut(&mut Cluster, &str) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        self.round_without(&[], month, meanwhile)
+    }
+
+    /// [`Cluster::round`], in which nobody waits for these departments.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn round_without(
+        &mut self,
+        offline: &[String],
+        month: Month,
         mut meanwhile: impl FnMut(&mut Cluster, &str) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let client = Client::new(self.layout.admin());
@@ -169,7 +212,7 @@ impl Cluster {
             self.check()?;
             // A coordinator that is down answers later.
             if let Ok(Response::Status { status }) = client.ask(&Request::Status {})
-                && step(&client, &status, month)
+                && step(&client, &status, month, offline)
             {
                 return Ok(());
             }
@@ -192,6 +235,15 @@ impl Cluster {
             }
             std::thread::sleep(LOOK_EVERY);
         }
+    }
+
+    /// The staff makes the open round void; whether it could.
+    ///
+    /// # Errors
+    /// A coordinator that does not answer.
+    pub fn abandon(&self) -> anyhow::Result<bool> {
+        let answer = Client::new(self.layout.admin()).ask(&Request::Abandon {})?;
+        Ok(matches!(answer, Response::Done { .. }))
     }
 
     /// The entries of the log, a line each, as far as its files have them.
@@ -227,13 +279,13 @@ impl Drop for Cluster {
 }
 
 /// What the staff does next; whether the round of `month` is over. Whatever is refused is asked for again.
-fn step(client: &Client, status: &Status, month: Month) -> bool {
+fn step(client: &Client, status: &Status, month: Month, offline: &[String]) -> bool {
     let round = status.round.as_ref().filter(|round| round.month == month);
     let request = match (status.phase, round) {
         (_, None) => Request::Open { month, close_after_s: 0, enrolment_s: DAY_S, rows_s: DAY_S },
-        (Phase::Closed, Some(round)) => return staff::delivered(round, &[]),
-        (Phase::Pools, Some(round)) if staff::pools_are_in(round, &[]) => Request::Close {},
-        (Phase::Rows, Some(round)) if staff::rows_are_in(round, &[]) => Request::Close {},
+        (Phase::Closed, Some(round)) => return staff::delivered(round, offline),
+        (Phase::Pools, Some(round)) if staff::pools_are_in(round, offline) => Request::Close {},
+        (Phase::Rows, Some(round)) if staff::rows_are_in(round, offline) => Request::Close {},
         _ => return false,
     };
     drop(client.ask(&request));

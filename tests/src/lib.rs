@@ -8,4 +8,5 @@ pub mod checks;
 pub mod city;
 pub mod cluster;
 pub mod model;
+pub mod rogue;
 pub mod sim;
