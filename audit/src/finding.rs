@@ -97,6 +97,13 @@ rules! {
         ["条目与检查点所签的树不符"
          "签名之后有条目被更改、删除、添加或移动。"
          "保留本副本作为证据，并与其他成员的日志核对。"];
+    RolledBack "rolled_back"
+        ["the log does not continue the one that this auditor saw last"
+         "Entries that were signed are gone or changed: the log was rolled back, or another one is shown here."
+         "Keep this copy and the checkpoint seen last as evidence; compare with the log of another member."]
+        ["日志与本审计员上次所见不衔接"
+         "已签名的条目消失或被更改：日志被回退，或此处出示的是另一份日志。"
+         "保留本副本和上次所见检查点作为证据，并与其他成员的日志核对。"];
     FileMissing "file_missing"
         ["a file of the log is missing"
          "Part of the log cannot be verified."

@@ -5,6 +5,10 @@
 //! that too few members cosigned. What the log cannot show (whether a department's records are true) is not looked at.
 #![forbid(unsafe_code)]
 
+mod explain;
 pub mod finding;
 pub mod folder;
+pub mod monitor;
+pub mod report;
+pub mod story;
 pub mod verify;

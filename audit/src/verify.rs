@@ -44,20 +44,30 @@ pub struct Report {
 
 /// Verifies a log's files under the authority's public key.
 pub fn verify(files: &LogFiles, authority: &[u8; 32]) -> Report {
+    verify_and_watch(files, authority, &mut |_, _| {}).0
+}
+
+/// The same; each entry is shown to `watch` with the ledger that it led to. Also what all of them led to, unless it
+/// cannot be told whose log this is.
+pub fn verify_and_watch(files: &LogFiles, authority: &[u8; 32], watch: Watch<'_>) -> (Report, Option<Ledger>) {
     let mut audit = Audit { files, findings: Vec::new(), months: Vec::new() };
     let entries = audit.entries();
     let federation = audit.federation(&entries, authority);
-    if let Some(federation) = &federation {
+    let ledger = federation.as_ref().map(|federation| {
         audit.tree(&entries, federation);
-        audit.rules(&entries, federation);
-    }
-    Report {
+        audit.rules(&entries, federation, watch)
+    });
+    let report = Report {
         federation: federation.map(|federation| federation.manifest().name.clone()),
         entries: entries.len() as u64,
         months: audit.months,
         findings: audit.findings,
-    }
+    };
+    (report, ledger)
 }
+
+/// Who is shown each entry as the ledger took it.
+pub type Watch<'a> = &'a mut dyn FnMut(&Logged, &Ledger);
 
 struct Audit<'a> {
     files: &'a LogFiles,
@@ -170,7 +180,7 @@ impl Audit<'_> {
     }
 
     /// What each entry states, in order.
-    fn rules(&mut self, entries: &[Vec<u8>], federation: &Federation) {
+    fn rules(&mut self, entries: &[Vec<u8>], federation: &Federation, watch: Watch<'_>) -> Ledger {
         let mut ledger = Ledger::new(federation.clone());
         let mut cosigned_before_next = true;
         for (index, line) in (0..).zip(entries) {
@@ -178,23 +188,25 @@ impl Audit<'_> {
                 Ok(admitted) => admitted,
                 Err(reason) => {
                     self.find_entry(Rule::EntryRefused, index, None, reason.to_string());
-                    return;
+                    return ledger;
                 }
             };
             let opens = matches!(admitted.signed().body().statement, Statement::RoundManifest(_));
             if opens && !cosigned_before_next {
-                self.quorum(&ledger, federation);
+                self.quorum(&ledger, Some(index));
             }
             let logged = ledger.apply(admitted);
+            watch(&logged, &ledger);
             self.entry(&logged, &ledger, federation);
             if logged.verdict.is_ok() && matches!(logged.signed.body().statement, Statement::RoundClosed {}) {
                 cosigned_before_next = false;
             }
         }
         if !cosigned_before_next {
-            self.quorum(&ledger, federation);
+            self.quorum(&ledger, None);
         }
         self.cosigned_file(ledger.closed(), federation);
+        ledger
     }
 
     /// One entry, as the ledger took it.
@@ -225,15 +237,17 @@ impl Audit<'_> {
         self.months.push(counted.month);
     }
 
-    /// Whether enough members outside the coordinator's bureau cosigned the tree at the last round's end.
-    fn quorum(&mut self, ledger: &Ledger, federation: &Federation) {
-        let Some(closed) = ledger.closed() else { return };
+    /// Whether enough members outside the coordinator's bureau cosigned the tree at the last round's end. `next`: the
+    /// entry that opened another round after it.
+    fn quorum(&mut self, ledger: &Ledger, next: Option<u64>) {
+        let (Some(closed), federation) = (ledger.closed(), ledger.federation()) else { return };
         let bureau = federation.policy().coordinator;
         let members: BTreeSet<_> = closed.cosigned.keys().map(|party| party.member).filter(|m| *m != bureau).collect();
         let (counted, needed) = (members.len(), usize::from(federation.manifest().quorum));
         if counted < needed {
-            let entry = closed.tree.size - 1;
-            self.find_entry(Rule::NoQuorum, entry, None, format!("{counted} / {needed}"));
+            let month = ledger.counted().map(|counted| counted.month.to_string()).unwrap_or_default();
+            let detail = format!("{month}: {counted} / {needed}");
+            self.findings.push(Finding { rule: Rule::NoQuorum, entry: next, party: None, detail });
         }
     }
 
@@ -282,6 +296,7 @@ fn expected_files(entries: &[Vec<u8>]) -> BTreeMap<String, Vec<u8>> {
     writer.changed_files().into_iter().map(|(tile, bytes)| (tile.to_string(), bytes)).collect()
 }
 
-const CHECKPOINT: &str = "checkpoint";
+/// The file of the log's signed tree.
+pub const CHECKPOINT: &str = "checkpoint";
 const COSIGNED: &str = "cosigned";
 const CATALOGUE: &str = "catalogue.toml";

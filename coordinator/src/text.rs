@@ -116,18 +116,10 @@ fn list<T: AsRef<str>>(language: Language, names: impl IntoIterator<Item = T>) -
     names.into_iter().map(|name| name.as_ref().to_owned()).collect::<Vec<_>>().said(language)
 }
 
-/// A time as people in Asia/Shanghai write it, to the minute.
-fn clock(seconds: u64) -> String {
-    let timestamp = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
-    timestamp.map_or_else(
-        || seconds.to_string(),
-        |time| jiff::tz::offset(8).to_datetime(time).strftime("%Y-%m-%d %H:%M").to_string(),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wugan_protocol::text::clock;
 
     #[test]
     fn times_are_those_of_the_city() {

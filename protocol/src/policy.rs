@@ -12,7 +12,11 @@ use serde::{Deserialize, Serialize};
 pub use catalogue::{Dependence, Items, PolicyError};
 pub use outcome::{DEFERRED, MatterRound, Outcome};
 
-use crate::{hexes::Digest, party::MemberNumber};
+use crate::{
+    hexes::Digest,
+    party::MemberNumber,
+    text::{Language, Say},
+};
 
 /// Strength and polarity of a channel. The order is that of the bits file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -89,15 +93,26 @@ impl Decision {
     }
 }
 
+/// What people call something, in both languages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    english: String,
+    chinese: String,
+}
+
+impl Say for Name {
+    fn say(&self, language: Language, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if language == Language::Chinese { &self.chinese } else { &self.english })
+    }
+}
+
 /// A department.
 #[derive(Clone, Debug)]
 pub struct Department {
     /// Its id.
     pub id: String,
-    /// Chinese name.
-    pub name_zh: String,
-    /// English name.
-    pub name_en: String,
+    /// What people call it.
+    pub name: Name,
     /// Whether it pays benefits.
     pub roster_owner: bool,
 }
@@ -109,6 +124,8 @@ pub struct Channel {
     pub number: u16,
     /// Its id.
     pub id: String,
+    /// What people call it.
+    pub name: Name,
     /// The source's member number.
     pub source: MemberNumber,
     /// Strength and polarity.
@@ -126,10 +143,8 @@ pub struct Matter {
     pub number: u16,
     /// Its id.
     pub id: String,
-    /// Chinese name.
-    pub name_zh: String,
-    /// English name.
-    pub name_en: String,
+    /// What people call it.
+    pub name: Name,
     /// The roster owner's member number.
     pub owner: MemberNumber,
     /// Places in [`Policy::channels`] of those that apply, ascending.

@@ -65,6 +65,15 @@ pub fn right(text: &str, width: usize) -> String {
     format!("{}{text}", " ".repeat(width.saturating_sub(columns(text))))
 }
 
+/// A time (seconds since 1970 UTC) as people in Asia/Shanghai write it, to the minute.
+pub fn clock(seconds: u64) -> String {
+    let timestamp = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    timestamp.map_or_else(
+        || seconds.to_string(),
+        |time| jiff::tz::offset(8).to_datetime(time).strftime("%Y-%m-%d %H:%M").to_string(),
+    )
+}
+
 fn columns(text: &str) -> usize {
     text.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum()
 }

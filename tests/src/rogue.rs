@@ -86,9 +86,9 @@ impl Rogue {
         &self.followers
     }
 
-    /// Who disconnected since this was asked last, and why.
-    pub fn lost(&mut self) -> Vec<(Party, String)> {
-        std::mem::take(&mut self.lost)
+    /// Who disconnected, and why, in order.
+    pub fn lost(&self) -> &[(Party, String)] {
+        &self.lost
     }
 
     /// States something as the coordinator or the matcher at a time that it claims, whatever the rules say.

@@ -1,8 +1,8 @@
 //! Answers to the staff's requests, in words.
 
-use wugan_protocol::text::{Language, Say};
+use wugan_protocol::text::{Language, Say, clock};
 
-use super::{Text, clock, list};
+use super::{Text, list};
 use crate::admin::{Channels, Done, Refusal, Response};
 
 impl Response {

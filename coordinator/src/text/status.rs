@@ -1,8 +1,8 @@
 //! A status in words, a line for each department, owner and wait.
 
-use wugan_protocol::text::{Language, Say};
+use wugan_protocol::text::{Language, Say, clock};
 
-use super::{Text, clock, list};
+use super::{Text, list};
 use crate::status::{Awaited, DepartmentStatus, MatterStatus, OwnerStatus, Phase, RoundStatus, Status, Wait};
 
 impl Status {

@@ -64,7 +64,8 @@ impl RoundReport {
             let Some(found) = self.matters.get(&matter.id) else { continue };
             let counts = Decision::ALL.map(|decision| found.get(decision.name()).copied().unwrap_or(0));
             (0..4).for_each(|place| totals[place] += counts[place]);
-            let name = if language == Language::Chinese { format!("  {}", matter.name_zh) } else { String::new() };
+            let name =
+                if language == Language::Chinese { format!("  {}", matter.name.said(language)) } else { String::new() };
             lines.push(row(&matter.id, &counts.map(|count| count.to_string())) + &name);
         }
         lines.push(row(&Text::All.said(language), &totals.map(|count| count.to_string())));

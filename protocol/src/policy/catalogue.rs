@@ -7,7 +7,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{Channel, Class, Decision, Department, Matter, Policy, Rule, outcome};
+use super::{Channel, Class, Decision, Department, Matter, Name, Policy, Rule, outcome};
 use crate::{
     hexes::sha256,
     limits::{CAP_MAX, DAYS_MAX, ID_BYTES_MAX, MEMBERS_MAX, POLICY_ITEMS_MAX, POOL_SIZE_STEP_MAX, RULES_MAX},
@@ -197,6 +197,7 @@ fn channels(file: &File, members: &Names) -> Result<Vec<Channel>, PolicyError> {
         channels.push(Channel {
             number: channel.number,
             id: channel.id.clone(),
+            name: name(&channel.id, &channel.name_en, &channel.name_zh),
             source: find(members, &format!("channel {}", channel.id), &channel.department)?,
             class: match (channel.strength, channel.polarity) {
                 (Strength::Strong, Polarity::Positive) => Class::StrongPositive,
@@ -212,6 +213,12 @@ fn channels(file: &File, members: &Names) -> Result<Vec<Channel>, PolicyError> {
     Ok(channels)
 }
 
+/// Whatever has no name in a language goes by its id.
+fn name(id: &str, english: &str, chinese: &str) -> Name {
+    let [english, chinese] = [english, chinese].map(|name| if name.is_empty() { id } else { name }.to_owned());
+    Name { english, chinese }
+}
+
 fn matters(file: &File, members: &Names, channels: &[Channel]) -> Result<Vec<Matter>, PolicyError> {
     let places = channels.iter().enumerate().map(|(place, channel)| (channel.id.as_str(), place)).collect();
     let mut matters = Vec::new();
@@ -225,8 +232,7 @@ fn matters(file: &File, members: &Names, channels: &[Channel]) -> Result<Vec<Mat
         matters.push(Matter {
             number: matter.number,
             id: matter.id.clone(),
-            name_zh: matter.name_zh.clone(),
-            name_en: matter.name_en.clone(),
+            name: name(&matter.id, &matter.name_en, &matter.name_zh),
             owner,
             channels: applying(&matter.channels, &places, &at)?,
             ruleset: ruleset.ok_or_else(|| PolicyError::Unknown { at, name: matter.ruleset.clone() })?,
@@ -392,7 +398,8 @@ struct DepartmentToml {
 
 impl From<DepartmentToml> for Department {
     fn from(d: DepartmentToml) -> Department {
-        Department { id: d.id, name_zh: d.name_zh, name_en: d.name_en, roster_owner: d.roster_owner }
+        let name = name(&d.id, &d.name_en, &d.name_zh);
+        Department { id: d.id, name, roster_owner: d.roster_owner }
     }
 }
 
@@ -412,7 +419,7 @@ enum Strength {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "names and estimates are part of the format")]
+#[expect(dead_code, reason = "estimates are part of the format")]
 struct ChannelToml {
     number: u16,
     id: String,

@@ -1,0 +1,215 @@
+//! What each command reads, does and says.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde::Serialize;
+use tempfile::NamedTempFile;
+use wugan_audit::{
+    folder::{self, LogFiles},
+    monitor,
+    story::{Story, Teller},
+    verify::{Report, verify_and_watch},
+};
+use wugan_protocol::{
+    hexes::Hex,
+    ledger::Ledger,
+    log::checkpoint::CheckpointError,
+    month::Month,
+    text::{Language, Say},
+    texts,
+};
+
+/// What a command came to.
+pub(crate) struct Outcome {
+    /// What goes to standard output.
+    pub(crate) text: String,
+    /// Whether something was found.
+    pub(crate) found: bool,
+}
+
+/// Verifies a log.
+pub(crate) fn verify(log: &Path, authority: &Path, json: bool, language: Language) -> Result<Outcome, CannotLook> {
+    let read = Read::open(log, authority)?;
+    Ok(outcome(&read.report, json, language))
+}
+
+/// Tells what happened in a month. Of several rounds, abandoned ones, all are told.
+pub(crate) fn explain(
+    log: &Path,
+    authority: &Path,
+    month: Month,
+    json: bool,
+    language: Language,
+) -> Result<Outcome, CannotLook> {
+    let read = Read::open(log, authority)?;
+    let stories: Vec<&Story> = read.stories.iter().filter(|story| story.month == month).collect();
+    let Some(ledger) = read.ledger.as_ref().filter(|_| !stories.is_empty()) else {
+        return Err(CannotLook::NoRound { month, verdict: verdict(&read.report) });
+    };
+    let found = !read.report.findings.is_empty();
+    if json {
+        return Ok(Outcome { text: as_json(&stories), found });
+    }
+    let mut pages: Vec<String> =
+        stories.iter().map(|story| story.page(ledger.federation().policy(), language)).collect();
+    pages.push(verdict(&read.report).said(language));
+    Ok(Outcome { text: pages.join("\n\n"), found })
+}
+
+/// Writes the report.
+pub(crate) fn report(log: &Path, authority: &Path, html: &Path, language: Language) -> Result<Outcome, CannotLook> {
+    let read = Read::open(log, authority)?;
+    let Some(ledger) = &read.ledger else { return Ok(outcome(&read.report, false, language)) };
+    let page = wugan_audit::report::html(&read.report, &read.stories, ledger.federation().policy());
+    write(html, page.as_bytes())?;
+    Ok(outcome(&read.report, false, language))
+}
+
+/// Looks at the log once more, and remembers what it saw.
+pub(crate) fn monitor(
+    log: &Path,
+    authority: &Path,
+    seen: &Path,
+    json: bool,
+    language: Language,
+) -> Result<Outcome, CannotLook> {
+    let key = authority_key(authority)?;
+    let before = match fs::read(seen) {
+        Ok(note) => Some(note),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(CannotLook::Unread { path: seen.to_owned(), error }),
+    };
+    let not_a_checkpoint = |error| CannotLook::NotSeen { path: seen.to_owned(), error };
+    let mut looks = 1;
+    let look = loop {
+        let look = monitor::look(&files(log)?, &key, before.as_deref(), now()).map_err(not_a_checkpoint)?;
+        // While the log is being written, its files do not agree for a moment.
+        if look.seen.is_some() || looks == LOOKS_MAX {
+            break look;
+        }
+        looks += 1;
+        thread::sleep(BETWEEN_LOOKS);
+    };
+    if let Some(note) = &look.seen {
+        write(seen, note)?;
+    }
+    Ok(outcome(&look.report, json, language))
+}
+
+/// A log that was read and verified.
+struct Read {
+    report: Report,
+    stories: Vec<Story>,
+    ledger: Option<Ledger>,
+}
+
+impl Read {
+    fn open(log: &Path, authority: &Path) -> Result<Read, CannotLook> {
+        let key = authority_key(authority)?;
+        let mut teller = Teller::default();
+        let (report, ledger) = verify_and_watch(&files(log)?, &key, &mut |logged, ledger| teller.take(logged, ledger));
+        Ok(Read { report, stories: teller.stories(), ledger })
+    }
+}
+
+fn authority_key(path: &Path) -> Result<[u8; 32], CannotLook> {
+    let key = fs::read_to_string(path).map_err(|error| CannotLook::Unread { path: path.to_owned(), error })?;
+    let key: Hex<32> = key.trim().parse().map_err(|_| CannotLook::NotAKey { path: path.to_owned() })?;
+    Ok(key.0)
+}
+
+fn files(log: &Path) -> Result<LogFiles, CannotLook> {
+    let files = folder::read(log).map_err(|error| CannotLook::Unread { path: log.to_owned(), error })?;
+    if files.files.is_empty() { Err(CannotLook::Empty { folder: log.to_owned() }) } else { Ok(files) }
+}
+
+/// Writes a file as a whole.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), CannotLook> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let written = NamedTempFile::new_in(folder).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        Ok(file.persist(path)?)
+    });
+    written.map(drop).map_err(|error| CannotLook::Unwritten { path: path.to_owned(), error })
+}
+
+fn outcome(report: &Report, json: bool, language: Language) -> Outcome {
+    let found = !report.findings.is_empty();
+    if json {
+        return Outcome { text: as_json(report), found };
+    }
+    let mut lines: Vec<String> = report.findings.iter().map(|finding| finding.text(language)).collect();
+    lines.push(verdict(report).said(language));
+    Outcome { text: lines.join("\n"), found }
+}
+
+fn as_json(value: &impl Serialize) -> String {
+    // Reports hold nothing that JSON cannot.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+fn verdict(report: &Report) -> Verdict {
+    let months: Vec<String> = report.months.iter().map(ToString::to_string).collect();
+    let (months, entries, findings) = (months.join(", "), report.entries, report.findings.len());
+    match report.federation.clone() {
+        None => Verdict::NotALog { findings },
+        Some(name) if findings == 0 => Verdict::InOrder { name, entries, months },
+        Some(name) => Verdict::Found { name, entries, months, findings },
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+texts! {
+    /// What the audit comes to.
+    #[derive(Debug)]
+    pub(crate) enum Verdict {
+        InOrder { name: String, entries: u64, months: String }
+            "{name}: in order; entries: {entries}; rounds: {months}"
+            "{name}：无异常；条目数：{entries}；轮次：{months}";
+        Found { name: String, entries: u64, months: String, findings: usize }
+            "{name}: NOT in order; findings: {findings}; entries: {entries}; rounds: {months}"
+            "{name}：有异常；发现：{findings} 项；条目数：{entries}；轮次：{months}";
+        NotALog { findings: usize }
+            "NOT in order, and whose log this is cannot be told; findings: {findings}"
+            "有异常，且无法判断这是谁的日志；发现：{findings} 项";
+    }
+}
+
+texts! {
+    /// Why nothing could be looked at.
+    #[derive(Debug, thiserror::Error)]
+    pub(crate) enum CannotLook {
+        Unread { path: PathBuf, error: io::Error }
+            "{path} cannot be read: {error}"
+            "{path} 无法读取：{error}";
+        Unwritten { path: PathBuf, error: io::Error }
+            "{path} cannot be written: {error}"
+            "{path} 无法写入：{error}";
+        NotAKey { path: PathBuf }
+            "{path} is not a public key: 64 lower-case hexadecimal digits and a line feed"
+            "{path} 不是公钥：应为 64 位小写十六进制数字和一个换行符";
+        Empty { folder: PathBuf }
+            "{folder} has no files: name the folder in which the checkpoint lies"
+            "{folder} 中没有文件：请指定检查点所在的文件夹";
+        NotSeen { path: PathBuf, error: CheckpointError }
+            "{path} is not a checkpoint of this log: {error}; name the file that `monitor` wrote, or another one to begin anew"
+            "{path} 不是本日志的检查点：{error}；请指定 `monitor` 写下的文件，或换一个文件重新开始";
+        NoRound { month: Month, verdict: Verdict }
+            "the log has no round of {month}. {verdict}"
+            "日志中没有 {month} 的轮次。{verdict}";
+    }
+}
+
+/// How often a log that is being written is read before what was found is believed.
+const LOOKS_MAX: u32 = 3;
+const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
