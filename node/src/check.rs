@@ -9,6 +9,7 @@ use wugan_protocol::{
     month::Month,
     party::{MemberNumber, Role},
     policy::{Channel, Policy},
+    sealed::PERSON_BYTES,
     text::{Failure, Language, Say},
     texts,
 };
@@ -25,7 +26,7 @@ use crate::{
     roster::{Matters, RosterError, read_roster},
     sorter::Sorter,
     source::csv::CsvSource,
-    vault::{PERSON_BYTES, Vault, person_bytes},
+    vault::{Vault, person_bytes},
     work::PEOPLE_MEMORY_BYTES,
 };
 

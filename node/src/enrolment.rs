@@ -14,6 +14,7 @@ use wugan_protocol::{
     oprf::{BatchContext, BatchSeed, BlindedBatch, Element, PreparedKey, Proof, PublicKey, blind, padded_len, verify},
     party::MemberNumber,
     person::PersonId,
+    sealed::{PERSON_BYTES, SNAPSHOT_ROW_BYTES as ROW_BYTES, batch as file_name},
     statement::{EnrolmentBatch, SourceEpoch},
 };
 use wugan_transport::rounds::{delete_whole, if_there, sync_folder, write_whole};
@@ -22,9 +23,9 @@ use crate::{
     cache::Cache,
     pool::inputs,
     seed::fresh,
-    snapshot::{ROW_BYTES, Snapshot, roster_row},
+    snapshot::{Snapshot, roster_row},
     sorter::{Sorted, Sorter, without},
-    vault::{PERSON_BYTES, Vault, person_bytes, person_of},
+    vault::{Vault, person_bytes, person_of},
 };
 
 /// Batches at rest and in memory.
@@ -257,10 +258,6 @@ fn by_person(
         }
         Some(Ok((person, places)))
     })
-}
-
-fn file_name(batch: u64) -> String {
-    format!("{batch:010}")
 }
 
 /// Blinded batches kept in memory, 2 MB each when full.

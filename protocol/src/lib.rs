@@ -22,6 +22,7 @@ pub mod person;
 pub mod policy;
 pub mod reason;
 pub mod run;
+pub mod sealed;
 pub mod stage;
 pub mod statement;
 pub mod tag;
