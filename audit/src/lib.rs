@@ -8,7 +8,10 @@
 mod explain;
 pub mod finding;
 pub mod folder;
+mod kept;
 pub mod monitor;
+pub mod replay;
 pub mod report;
+pub mod round;
 pub mod story;
 pub mod verify;
