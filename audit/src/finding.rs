@@ -216,6 +216,48 @@ rules! {
         ["应留存的内容被提前删除"
          "该方无法再证明其在本轮所为；留存期限尚未届满。"
          "询问该方原因；其计算结果只能视为该方单方陈述。"];
+    SealedMissing "sealed_missing"
+        ["a sealed file that must still be kept is not there"
+         "What the node announced of it cannot be computed again."
+         "Ask the node's operator where the file went; its retention time is not over."]
+        ["应留存的密封文件不存在"
+         "节点据此公告的内容无法重算。"
+         "询问节点操作员文件去向；留存期限尚未届满。"];
+    SealedDamaged "sealed_damaged"
+        ["a sealed file was changed or cut short"
+         "What the node announced of it cannot be computed again."
+         "Check the node's disk; ask its operator for a backup of the file."]
+        ["密封文件被更改或截断"
+         "节点据此公告的内容无法重算。"
+         "检查节点磁盘；向操作员索取该文件的备份。"];
+    KeyMissing "key_missing"
+        ["the matching key of somebody who was matched is not in the cache"
+         "The node announced a file for which it lacks what it needs, or lost keys since."
+         "Check the node's disk; ask its operator for a backup of the cache."]
+        ["缓存中缺少已参与比对人员的匹配密钥"
+         "节点公告了自己无从生成的文件，或之后丢失了密钥。"
+         "检查节点磁盘；向操作员索取缓存备份。"];
+    FileFalse "file_false"
+        ["an announced file does not follow from what lies sealed at the node"
+         "The node sent other records than those of its people, or its sealed files are not those of the round."
+         "Keep home and log as evidence; decisions of this month that rest on it must not be used."]
+        ["已公告的文件并非由节点密封内容得出"
+         "节点发送的并非其人员的记录，或其密封文件不属于该轮次。"
+         "保留状态文件夹和日志作为证据；以此为依据的本月认定结果不得使用。"];
+    RowMapFalse "row_map_false"
+        ["the row map does not follow from roster snapshot and seed"
+         "Rows stand for other people than they must, or a person has only some of its rows."
+         "Keep home and log as evidence; the owner's decisions of this month must not be used."]
+        ["行映射并非由名册快照和种子得出"
+         "行所对应的人员不正确，或某人缺少部分行。"
+         "保留状态文件夹和日志作为证据；该待遇部门本月认定结果不得使用。"];
+    DeferredEnrolled "deferred_enrolled"
+        ["people have no rows though they were enrolled"
+         "The owner deferred as many people as the number says whom it could have had certified."
+         "Ask the owner why; compare with its roster."]
+        ["已登记人员没有行"
+         "该待遇部门将本可参加认证的人员（数目如所示）暂缓。"
+         "询问该待遇部门原因；与其名册核对。"];
     NoQuorum "no_quorum"
         ["too few members cosigned the log at a round's end"
          "The coordinator may have shown different logs to different members."

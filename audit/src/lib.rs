@@ -10,6 +10,7 @@ pub mod finding;
 pub mod folder;
 mod kept;
 pub mod monitor;
+pub mod recompute;
 pub mod replay;
 pub mod report;
 pub mod round;

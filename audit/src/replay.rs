@@ -29,11 +29,12 @@ use crate::{
     finding::{Finding, Rule},
     folder::LogFiles,
     round::{self, LoggedRound},
+    verify::Report,
 };
 use stage::Stage;
 
 /// Which server's stage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum At {
     /// Pools and records into bitmaps.
     Matcher,
@@ -73,9 +74,9 @@ texts! {
             "the log has no round of {month}; `wugan-audit verify` lists its rounds"
             "日志中没有 {month} 的轮次；`wugan-audit verify` 会列出各轮次";
         /// Another folder.
-        NotAHome { folder: PathBuf }
-            "{folder} has no folder `rounds`: name the party's state folder"
-            "{folder} 中没有 `rounds` 文件夹：请指定该方的状态文件夹";
+        NotAHome { folder: PathBuf, inside: &'static str }
+            "{folder} has no folder `{inside}`: name the party's state folder"
+            "{folder} 中没有 `{inside}` 文件夹：请指定该方的状态文件夹";
         /// Its retention time was over.
         Deleted { party: String, time: String }
             "{party} deleted what it kept of this round on {time}, as the log says: nothing to replay"
@@ -95,14 +96,7 @@ pub fn replay(
     home: &Path,
 ) -> Result<Replayed, CannotReplay> {
     let (report, found) = round::find(files, authority, month);
-    let mut replayed = Replayed {
-        federation: report.federation,
-        month,
-        party: None,
-        inputs: 0,
-        outputs: 0,
-        findings: report.findings,
-    };
+    let mut replayed = Replayed::of_log(report, month);
     let Some(told) = found else { return replayed.unless_empty() };
     let party = at.party(&told.federation);
     replayed.party = Some(told.federation.party_name(party));
@@ -167,6 +161,12 @@ impl At {
 }
 
 impl Replayed {
+    /// What a log's verification found, before any file is looked at.
+    pub(crate) fn of_log(report: Report, month: Month) -> Replayed {
+        let Report { federation, findings, .. } = report;
+        Replayed { federation, month, party: None, inputs: 0, outputs: 0, findings }
+    }
+
     /// A log without the round: a matter of the log, if something is wrong with it.
     pub(crate) fn unless_empty(self) -> Result<Replayed, CannotReplay> {
         if self.findings.is_empty() { Err(CannotReplay::NoRound { month: self.month }) } else { Ok(self) }

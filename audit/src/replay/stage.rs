@@ -45,9 +45,9 @@ pub(super) struct Recomputed {
 
 impl<'a> Stage<'a> {
     pub(super) fn open(told: &'a LoggedRound, party: Party, home: &Path) -> Result<Stage<'a>, CannotReplay> {
-        let rounds = home.join("rounds");
+        let rounds = home.join(ROUNDS);
         if !rounds.is_dir() {
-            return Err(CannotReplay::NotAHome { folder: home.to_owned() });
+            return Err(CannotReplay::NotAHome { folder: home.to_owned(), inside: ROUNDS });
         }
         let folder = rounds.join(told.round.hash().to_string());
         Ok(Stage { told, party, folder, bad: BTreeSet::new(), inputs: 0, outputs: 0, findings: Vec::new() })
@@ -220,3 +220,6 @@ impl Recomputed {
         })
     }
 }
+
+/// The folder in which a party keeps the files of rounds.
+const ROUNDS: &str = "rounds";
