@@ -7,9 +7,11 @@ use std::{
 };
 
 use wugan_protocol::{
+    at_rest::{
+        CACHE_ENTRY_BYTES as ENTRY_BYTES, PERSON_BYTES, SNAPSHOT_ROW_BYTES as ROW_BYTES, cache_prefix as prefix,
+    },
     oprf::MatchingKey,
     person::PersonId,
-    sealed::{CACHE_ENTRY_BYTES as ENTRY_BYTES, PERSON_BYTES, SNAPSHOT_ROW_BYTES as ROW_BYTES, cache_prefix as prefix},
     statement::SourceEpoch,
 };
 use zeroize::Zeroize;

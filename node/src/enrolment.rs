@@ -9,12 +9,12 @@ use std::{
 };
 
 use wugan_protocol::{
+    at_rest::{PERSON_BYTES, SNAPSHOT_ROW_BYTES as ROW_BYTES, batch as file_name},
     hexes::{Digest, sha256},
     limits::BATCH_PEOPLE_MAX,
     oprf::{BatchContext, BatchSeed, BlindedBatch, Element, PreparedKey, Proof, PublicKey, blind, padded_len, verify},
     party::MemberNumber,
     person::PersonId,
-    sealed::{PERSON_BYTES, SNAPSHOT_ROW_BYTES as ROW_BYTES, batch as file_name},
     statement::{EnrolmentBatch, SourceEpoch},
 };
 use wugan_transport::rounds::{delete_whole, if_there, sync_folder, write_whole};

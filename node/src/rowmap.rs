@@ -4,12 +4,12 @@
 use std::io;
 
 use wugan_protocol::{
+    at_rest::{self, ROW_MAP_ROW_BYTES as ROW_BYTES},
     chance::{Purpose, RoundSeed, Words},
     hexes::Digest,
     party::MemberNumber,
     person::PersonId,
     policy::Policy,
-    sealed::{self, ROW_MAP_ROW_BYTES as ROW_BYTES},
 };
 
 use crate::{
@@ -49,7 +49,7 @@ pub struct Numbering<'a> {
 impl RowMap<'_> {
     /// The row map of a round, which may not be made yet.
     pub fn of(vault: &Vault, round: Digest) -> RowMap<'_> {
-        RowMap { vault, name: sealed::row_map(round) }
+        RowMap { vault, name: at_rest::row_map(round) }
     }
 
     /// Gives a row to each of `people`, who are ascending by person and matter (its place among the owner's), and seals

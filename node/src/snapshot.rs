@@ -4,9 +4,9 @@
 use std::io;
 
 use wugan_protocol::{
+    at_rest::{self, SNAPSHOT_ROW_BYTES as ROW_BYTES},
     hexes::Digest,
     person::PersonId,
-    sealed::{self, SNAPSHOT_ROW_BYTES as ROW_BYTES},
 };
 
 use crate::{
@@ -23,7 +23,7 @@ pub struct Snapshot<'a> {
 impl Snapshot<'_> {
     /// The snapshot of a round, which may not be made yet.
     pub fn of(vault: &Vault, round: Digest) -> Snapshot<'_> {
-        Snapshot { vault, name: sealed::snapshot(round) }
+        Snapshot { vault, name: at_rest::snapshot(round) }
     }
 
     /// Whether it was made.

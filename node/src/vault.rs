@@ -12,7 +12,7 @@ use wugan_keys::{
     seal::{BulkKey, SealedReader, SealedWriter},
     store::NewFile,
 };
-use wugan_protocol::{person::PersonId, sealed::PERSON_BYTES};
+use wugan_protocol::{at_rest::PERSON_BYTES, person::PersonId};
 use wugan_transport::rounds::{if_there, sync_folder};
 
 /// A folder of sealed files of one kind.

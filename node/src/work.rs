@@ -9,6 +9,7 @@ use std::{
 
 use wugan_keys::{EpochKey, PartyKeys};
 use wugan_protocol::{
+    at_rest::{self, BATCHES, CACHE, PERSON_BYTES, SEALED},
     chance::RoundSeed,
     file::FileKey,
     hexes::Digest,
@@ -19,7 +20,6 @@ use wugan_protocol::{
     policy::{Matter, MatterRound, Policy},
     reason::Reason,
     run::RunError,
-    sealed::{self, BATCHES, CACHE, PERSON_BYTES, SEALED},
     statement::{EnrolmentBatch, SourceEpoch},
 };
 use wugan_transport::{
@@ -355,7 +355,7 @@ impl NodeWorker {
     ) -> io::Result<(Vec<Made>, u64)> {
         let source = task.source.ok_or_else(|| io::Error::other("the round names no epoch of this source"))?;
         // Sealed for the retention time, so that an auditor on the spot can recompute the pool.
-        let name = sealed::people(task.hash, channel);
+        let name = at_rest::people(task.hash, channel);
         self.sealed.write(&name, |out| write_items(out, people.sorted()?.distinct()))?;
         let people = || io::Result::Ok(self.sealed.items::<PERSON_BYTES>(&name)?.map(|item| person_of(&item?)));
         let evaluated = self.evaluate_own(source, people()?)?;

@@ -3,6 +3,7 @@
 //! Pure: no sockets, files, clock or global randomness; `now` and `rng` are arguments.
 #![forbid(unsafe_code)]
 
+pub mod at_rest;
 pub mod chance;
 pub mod codec;
 pub mod engine;
@@ -22,7 +23,6 @@ pub mod person;
 pub mod policy;
 pub mod reason;
 pub mod run;
-pub mod sealed;
 pub mod stage;
 pub mod statement;
 pub mod tag;

@@ -1,5 +1,7 @@
-//! The sealed files of a node: folders, names and layouts, for the node that keeps them and the auditor who reads them on
-//! the spot. Each is sealed under the key of its folder's name; none is ever sent.
+//! What a node keeps, by name and layout: for the node itself, and for the auditor who reads it on the spot. None of it
+//! is ever sent.
+//!
+//! Each of these files is sealed under the key of its folder's name:
 //!
 //! | folder | file | content |
 //! |---|---|---|
@@ -12,8 +14,10 @@
 //!
 //! A person takes 8 bytes (see [`PersonId::to_u64`](crate::person::PersonId::to_u64)). Integers are big-endian here, so
 //! that items sort as their bytes do.
+//!
+//! Beside them, `state.sqlite` has a table `facts` of names and values, of which an auditor reads [`settled`].
 
-use crate::{hexes::Digest, statement::SourceEpoch};
+use crate::{hexes::Digest, party::MemberNumber, statement::SourceEpoch};
 
 /// Folder of what belongs to one round.
 pub const SEALED: &str = "sealed";
@@ -65,3 +69,18 @@ pub fn cache_prefix(source: SourceEpoch) -> String {
 pub fn batch(number: u64) -> String {
     format!("{number:010}")
 }
+
+/// The database of facts.
+pub const DATABASE: &str = "state.sqlite";
+
+/// The fact that a source need not be awaited any more for an enrolment batch: its answer was stored, or it refused. The
+/// value is a [`Settled`] as [`codec`](crate::codec) writes it.
+pub fn settled(batch: u64, source: MemberNumber) -> String {
+    format!("{SETTLED}/{batch}/{source}")
+}
+
+/// With what the names of [`settled`] begin, before a `/`.
+pub const SETTLED: &str = "settled";
+
+/// Batch and source, and when, by the node's clock, seconds since 1970 UTC.
+pub type Settled = ((u64, MemberNumber), u64);
