@@ -217,10 +217,10 @@ rules! {
          "该方无法再证明其在本轮所为；留存期限尚未届满。"
          "询问该方原因；其计算结果只能视为该方单方陈述。"];
     SealedMissing "sealed_missing"
-        ["a sealed file that must still be kept is not there"
+        ["a file that the node must still keep is not there"
          "What the node announced of it cannot be computed again."
          "Ask the node's operator where the file went; its retention time is not over."]
-        ["应留存的密封文件不存在"
+        ["节点应留存的文件不存在"
          "节点据此公告的内容无法重算。"
          "询问节点操作员文件去向；留存期限尚未届满。"];
     SealedDamaged "sealed_damaged"

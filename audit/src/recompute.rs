@@ -9,6 +9,7 @@
 //! and at most [`ITEMS_MAX`] of anything.
 
 mod deferral;
+mod facts;
 mod node;
 mod pools;
 mod rows;
@@ -44,6 +45,10 @@ texts! {
             "the identity in {keys} is not the one that the federation manifest lists for the node of {member}; name this node's \
              key folder with --keys"
             "{keys} 中的身份与联合体清单所列 {member} 节点的不一致；请用 --keys 指定该节点的密钥文件夹";
+        /// The facts of enrolment.
+        Database { path: PathBuf, error: rusqlite::Error }
+            "the state database {path} cannot be read: {error}"
+            "状态数据库 {path} 无法读取：{error}";
         /// More than fits memory.
         TooMany { file: String }
             "{file} has more than {ITEMS_MAX} items, more than this program holds in memory"

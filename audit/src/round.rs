@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use wugan_protocol::{
     file::FileKey,
+    hexes::Digest,
     ledger::{Ledger, Logged, Round},
     manifest::Federation,
     month::Month,
     party::{MemberNumber, Party},
-    statement::{Kept, Statement},
+    statement::{EnrolmentBatch, Kept, SourceEpoch, Statement},
 };
 
 use crate::{
@@ -25,8 +26,22 @@ pub struct LoggedRound {
     pub round: Round,
     announced: BTreeMap<FileKey, u64>,
     totals: BTreeMap<MemberNumber, u64>,
-    batches: BTreeMap<(MemberNumber, u64), u64>,
+    batches: BTreeMap<(MemberNumber, u64), LoggedBatch>,
     deletions: BTreeMap<(Party, Kept), Deletion>,
+}
+
+/// An owner asked sources about people.
+#[derive(Clone, Debug)]
+pub struct LoggedBatch {
+    /// The owner's number of it.
+    pub number: u64,
+    /// The entry's index.
+    pub index: u64,
+    /// The sources that it addresses.
+    pub sources: Vec<SourceEpoch>,
+    /// Whether somebody refused it, or an answer to it.
+    pub refused: bool,
+    entry: Digest,
 }
 
 /// A party said that it deleted something of a round.
@@ -65,10 +80,9 @@ impl LoggedRound {
         self.deletions.get(&(party, of)).copied()
     }
 
-    /// The numbers of an owner's enrolment batches that stand in the log before an entry.
-    pub fn batches_before(&self, owner: MemberNumber, entry: u64) -> impl Iterator<Item = u64> {
-        let of_owner = self.batches.range((owner, 0)..=(owner, u64::MAX));
-        of_owner.filter(move |(_, index)| **index < entry).map(|((_, number), _)| *number)
+    /// An owner's enrolment batches, in order.
+    pub fn batches(&self, owner: MemberNumber) -> impl Iterator<Item = &LoggedBatch> {
+        self.batches.range((owner, 0)..=(owner, u64::MAX)).map(|(_, batch)| batch)
     }
 
     /// Ended with decisions, not abandoned.
@@ -81,8 +95,8 @@ impl LoggedRound {
 struct Finder {
     month: Month,
     found: Option<LoggedRound>,
-    /// Of every owner, by number: the index of the entry.
-    batches: BTreeMap<(MemberNumber, u64), u64>,
+    /// Of every owner, by number.
+    batches: BTreeMap<(MemberNumber, u64), LoggedBatch>,
 }
 
 impl Finder {
@@ -91,8 +105,14 @@ impl Finder {
         let body = logged.signed.body();
         match &body.statement {
             Statement::RoundManifest(manifest) if manifest.month == self.month => self.begin(ledger),
-            Statement::EnrolmentBatch(batch) => {
-                self.batches.insert((party.member, batch.batch), logged.index);
+            Statement::EnrolmentBatch(EnrolmentBatch { batch: number, sources, .. }) => {
+                let (number, sources, entry) = (*number, sources.clone(), logged.signed.hash());
+                let batch = LoggedBatch { number, index: logged.index, sources, refused: false, entry };
+                self.batches.insert((party.member, number), batch);
+            }
+            Statement::Refusal { entry, .. } => {
+                let refused = self.batches.values_mut().filter(|batch| batch.entry == *entry);
+                refused.for_each(|batch| batch.refused = true);
             }
             _ => {}
         }

@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    collections::BTreeSet,
     fs::{self, File},
     io::{self, BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
@@ -10,17 +11,20 @@ use std::{
 use ring::digest::{Context, SHA256};
 use wugan_keys::{StorageKey, seal::SealedReader};
 use wugan_protocol::{
+    at_rest::{self, CACHE, CACHE_ENTRY_BYTES, DATABASE, PERSON_BYTES, SEALED},
     chance::{Purpose, RoundSeed},
     file::{FileKey, Header},
     limits::round_up_count,
     oprf::MatchingKey,
     party::{MemberNumber, Party},
-    policy::Policy,
-    sealed::{self, CACHE, CACHE_ENTRY_BYTES, PERSON_BYTES, SEALED},
+    policy::{Channel, Policy},
     statement::SourceEpoch,
 };
 
-use super::{CannotRecompute, ITEMS_MAX};
+use super::{
+    CannotRecompute, ITEMS_MAX,
+    facts::{self, SettledAt},
+};
 use crate::{
     finding::{Finding, Rule},
     kept::finished,
@@ -99,9 +103,26 @@ impl<'a> Node<'a> {
         SourceEpoch { source, epoch }
     }
 
+    /// The sources that have a channel on the list, in the round's epochs.
+    pub(super) fn listed_sources(&self) -> BTreeSet<SourceEpoch> {
+        let list = self.told.round.list();
+        let listed = |channel: &&Channel| list.is_some_and(|list| list.contains(&channel.number));
+        let channels = self.policy().channels.iter().filter(listed);
+        channels.map(|channel| self.epoch(channel.source)).collect()
+    }
+
+    /// When each source had settled each of this owner's batches.
+    pub(super) fn settled(&self) -> Result<SettledAt, Stop> {
+        let path = self.home.join(DATABASE);
+        if !path.exists() {
+            return Err(Stop::Found(Rule::SealedMissing, DATABASE.to_owned()));
+        }
+        facts::settled(&path).map_err(|error| Stop::Cannot(CannotRecompute::Database { path, error }))
+    }
+
     /// The round's seed.
     pub(super) fn seed(&self) -> Result<RoundSeed, Stop> {
-        let name = sealed::seed(self.told.round.hash());
+        let name = at_rest::seed(self.told.round.hash());
         let bytes = self.items::<32>(SEALED, &name)?;
         bytes.first().copied().map(RoundSeed::new).ok_or(Stop::Found(Rule::SealedDamaged, name))
     }
@@ -154,7 +175,7 @@ impl<'a> Node<'a> {
         people: &[u64],
         mut found: impl FnMut(usize, &MatchingKey),
     ) -> Result<(), Stop> {
-        for name in self.names(CACHE, &sealed::cache_prefix(source))? {
+        for name in self.names(CACHE, &at_rest::cache_prefix(source))? {
             let mut place = 0;
             self.each::<CACHE_ENTRY_BYTES>(CACHE, &name, |entry| {
                 let known = person_of(&entry);

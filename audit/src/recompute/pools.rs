@@ -1,9 +1,9 @@
 //! A source's pools: the tags of a channel's people, and padding, in order.
 
 use wugan_protocol::{
+    at_rest::{self, PERSON_BYTES, SEALED},
     chance::{Purpose, RoundSeed, padding_tags},
     file::{FileKey, Header},
-    sealed::{self, PERSON_BYTES, SEALED},
     tag::{Tag, TagContext},
 };
 
@@ -28,7 +28,7 @@ pub(super) fn recompute(node: &mut Node<'_>) -> Result<(), Stop> {
 
 fn recompute_channel(node: &mut Node<'_>, seed: &RoundSeed, channel: u16) -> Result<(), Stop> {
     let round = &node.told().round;
-    let name = sealed::people(round.hash(), channel);
+    let name = at_rest::people(round.hash(), channel);
     let people: Vec<u64> = node.items::<PERSON_BYTES>(SEALED, &name)?.iter().map(|item| person_of(item)).collect();
     for group in 0..node.policy().group_count {
         let file = FileKey::Pool { channel, group };

@@ -1,16 +1,12 @@
 //! A roster owner's records and row lists, from its roster snapshot.
 
-use std::collections::BTreeSet;
-
 use wugan_protocol::{
+    at_rest::{self, ROW_MAP_ROW_BYTES, SEALED, SNAPSHOT_ROW_BYTES},
     chance::{Purpose, RoundSeed, permutation},
     file::{FileKey, Header},
     ledger::row_files,
-    party::MemberNumber,
     policy::{Channel, Class, MatterRound},
     run::{FURTHER_ROW, record},
-    sealed::{self, ROW_MAP_ROW_BYTES, SEALED, SNAPSHOT_ROW_BYTES},
-    statement::SourceEpoch,
     tag::{Tag, TagContext},
 };
 
@@ -27,11 +23,11 @@ pub(super) fn recompute(node: &mut Node<'_>) -> Result<(), Stop> {
     let Some(first) = files.filter_map(|file| node.told().announced(file)).min() else { return Ok(()) };
     let roster = Roster::read(node)?;
     let known = roster.known(node)?;
-    deferral::check(node, &roster, &known, first)?;
+    node.attempt(|node| deferral::check(node, &roster, &known, first)).map_err(Stop::Cannot)?;
     let seed = node.seed()?;
     let owned = Owned::number(node, &roster, &seed)?;
     if !owned.people.iter().all(|person| roster.people.binary_search(person).is_ok_and(|place| known[place])) {
-        return Err(Stop::Found(Rule::KeyMissing, sealed::row_map(round.hash())));
+        return Err(Stop::Found(Rule::KeyMissing, at_rest::row_map(round.hash())));
     }
     for class in Class::ALL {
         Records::of(node, &owned, class, &seed)?.compare(node, &owned, &seed)?;
@@ -53,9 +49,9 @@ impl Roster {
     fn read(node: &Node<'_>) -> Result<Roster, Stop> {
         let hash = node.told().round.hash();
         let matter = |item: &[u8]| u16::from_be_bytes([item[8], item[9]]);
-        let snapshot = node.items::<SNAPSHOT_ROW_BYTES>(SEALED, &sealed::snapshot(hash))?;
+        let snapshot = node.items::<SNAPSHOT_ROW_BYTES>(SEALED, &at_rest::snapshot(hash))?;
         let snapshot: Vec<_> = snapshot.iter().map(|item| (person_of(item), matter(item))).collect();
-        let map = node.items::<ROW_MAP_ROW_BYTES>(SEALED, &sealed::row_map(hash))?;
+        let map = node.items::<ROW_MAP_ROW_BYTES>(SEALED, &at_rest::row_map(hash))?;
         let row = |item: &[u8; ROW_MAP_ROW_BYTES]| u32::from_be_bytes([item[10], item[11], item[12], item[13]]);
         let map = map.iter().map(|item| (person_of(item), matter(item), row(item))).collect();
         let mut people: Vec<u64> = snapshot.iter().map(|(person, _)| *person).collect();
@@ -72,21 +68,13 @@ impl Roster {
     /// Whose keys of every source on the list lie here now.
     fn known(&self, node: &Node<'_>) -> Result<Vec<bool>, Stop> {
         let mut known = vec![true; self.people.len()];
-        for source in listed_sources(node) {
+        for source in node.listed_sources() {
             let mut here = vec![false; self.people.len()];
             node.keys(source, &self.people, |place, _| here[place] = true)?;
             known.iter_mut().zip(here).for_each(|(known, here)| *known &= here);
         }
         Ok(known)
     }
-}
-
-/// The sources that have a channel on the list, in the round's epochs.
-fn listed_sources(node: &Node<'_>) -> Vec<SourceEpoch> {
-    let list = node.told().round.list();
-    let listed = |channel: &&Channel| list.is_some_and(|list| list.contains(&channel.number));
-    let sources: BTreeSet<MemberNumber> = node.policy().channels.iter().filter(listed).map(|c| c.source).collect();
-    sources.into_iter().map(|source| node.epoch(source)).collect()
 }
 
 /// The rows of everybody who has some.
@@ -107,7 +95,7 @@ impl<'a> Owned<'a> {
     fn number(node: &Node<'a>, roster: &Roster, seed: &RoundSeed) -> Result<Owned<'a>, Stop> {
         let (owner, round) = (node.member(), &node.told().round);
         let matters = round.matters(owner);
-        let wrong = || Stop::Found(Rule::RowMapFalse, sealed::row_map(round.hash()));
+        let wrong = || Stop::Found(Rule::RowMapFalse, at_rest::row_map(round.hash()));
         let rows = || roster.snapshot.iter().filter(|(person, _)| roster.has_rows(*person));
         let mut counts = vec![0; matters.len()];
         for (_, matter) in rows() {

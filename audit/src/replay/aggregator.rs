@@ -34,12 +34,13 @@ fn replay_owner(stage: &mut Stage<'_>, owner: MemberNumber) -> Result<(), Cannot
     for (class, list) in Class::ALL.into_iter().zip(row_files(owner)) {
         let bitmap = FileKey::Bitmap { owner, class };
         let met = if announced { stage.input(bitmap, read_bitmap)? } else { None };
-        let records = stage.input(list, |list| owned.read(list, class, met.as_ref()))?;
-        let differ = met.as_ref().zip(records).is_some_and(|(met, records)| met.count != records);
+        let list = stage.input(list, |list| owned.read(list, class, met.as_ref()))?;
+        let differ = met.as_ref().zip(list.as_ref()).is_some_and(|(met, list)| met.count != list.records);
         if differ {
             stage.not_in_order(bitmap, Reason::CountDiffers);
         }
-        good &= met.is_some() && records.is_some() && !differ;
+        good &= met.is_some() && list.is_some() && !differ;
+        owned.rows = owned.rows.or(list.map(|list| list.rows));
     }
     let inputs = Class::ALL.into_iter().all(|class| round.announcement(FileKey::Bitmap { owner, class }).is_some());
     match (announced, owned.rows.take()) {
@@ -60,6 +61,13 @@ struct Owner<'a> {
     counts: Vec<[u8; 4]>,
 }
 
+/// What was read of a row list.
+struct List {
+    records: u64,
+    /// Rows of each matter.
+    rows: Vec<u32>,
+}
+
 /// A bitmap as it was kept.
 struct Met {
     bits: Vec<u8>,
@@ -67,11 +75,12 @@ struct Met {
 }
 
 impl Owner<'_> {
-    /// Reads the row list of a class, and counts what was met of it; how many records it has.
-    fn read(&mut self, list: &mut KeptFile, class: Class, met: Option<&Met>) -> Result<(u64, u64), Fault> {
+    /// Reads the row list of a class, and counts what was met of it; also its words.
+    fn read(&mut self, list: &mut KeptFile, class: Class, met: Option<&Met>) -> Result<(List, u64), Fault> {
         let header = list.header(self.matters.len(), |header| header.count * 4)?;
-        self.take_rows(&header)?;
-        let mut times = vec![0_u16; self.counts.len()];
+        let total = self.total(&header)?;
+        self.counts.resize(total.max(self.counts.len()), [0; 4]);
+        let mut times = vec![0_u16; total];
         let (mut records, mut last, mut add) = (0, None, 0);
         for _ in 0..header.count {
             let word = u32::from_le_bytes(list.item()?);
@@ -90,11 +99,11 @@ impl Owner<'_> {
             *count = count.saturating_add(add);
         }
         self.check_times(&times, &header.rows, class)?;
-        Ok((records, header.count))
+        Ok((List { records, rows: header.rows }, header.count))
     }
 
-    /// The rows of each matter are the same in all classes, and not more than the owner declared.
-    fn take_rows(&mut self, header: &Header) -> Result<(), Fault> {
+    /// The rows of all matters, which are the same in all classes, and not more than the owner declared.
+    fn total(&self, header: &Header) -> Result<usize, Fault> {
         let allowed = header.rows.len() == self.limits.len()
             && header.rows.iter().zip(self.limits).all(|(rows, limit)| u64::from(*rows) <= *limit);
         if !allowed {
@@ -104,9 +113,7 @@ impl Owner<'_> {
         if total > u64::from(FURTHER_ROW) || self.rows.as_ref().is_some_and(|rows| *rows != header.rows) {
             return Err(Fault::Shape(Reason::BadRows));
         }
-        self.rows = Some(header.rows.clone());
-        self.counts.resize(total as usize, [0; 4]);
-        Ok(())
+        Ok(total as usize)
     }
 
     /// Each row has as many records as its matter has channels of the class.

@@ -32,15 +32,16 @@ fn replay_class(stage: &mut Stage<'_>, owner: MemberNumber, class: Class) -> Res
     let (round, policy) = (&stage.told().round, stage.policy());
     let of_class = |channel: &u16| policy.channel(*channel).is_some_and(|channel| channel.class == class);
     let channels: Vec<u16> = round.record_channels(owner).into_iter().filter(of_class).collect();
-    let records = channels.iter().map(|channel| FileKey::Records { owner, channel: *channel });
-    let mut count = 0;
-    for file in records {
-        count += count_records(stage, file)?;
-    }
-    let mut handles = Handles::new(count);
-    let mut good = true;
+    let count = count_records(stage, owner, &channels)?;
+    let mut handles = Handles::new(count.unwrap_or(0));
+    let mut good = count.is_some();
     for channel in channels {
         good &= join_channel(stage, owner, channel, &mut handles)?;
+    }
+    // With a file that is not the announced one, its handles are nobody's fault.
+    if let Some(file) = handles.wrong.filter(|_| good) {
+        stage.not_in_order(file, Reason::BadHandles);
+        good = false;
     }
     let bitmap = FileKey::Bitmap { owner, class };
     if round.announcement(bitmap).is_none() {
@@ -52,21 +53,26 @@ fn replay_class(stage: &mut Stage<'_>, owner: MemberNumber, class: Class) -> Res
     if !good {
         return Ok(());
     }
-    let header = Header { salt: [0; 32], count, rows: Vec::new() };
+    let header = Header { salt: [0; 32], count: handles.count, rows: Vec::new() };
     stage.output(bitmap, &header, |out| out.write(&handles.met))
 }
 
-/// Records in a file; none if it cannot be used, which is found when it is read.
-fn count_records(stage: &Stage<'_>, file: FileKey) -> Result<u64, CannotReplay> {
-    let Some(mut kept) = stage.open_file(file)? else { return Ok(0) };
-    match records_header(&mut kept) {
-        Ok(header) => Ok(header.count),
-        Err(Fault::Shape(_)) => Ok(0),
-        Err(Fault::Io(error)) => Err(stage.unread(file, error)),
+/// Records of some channels; `None` if a file cannot be counted, of which something is found when it is read.
+fn count_records(stage: &Stage<'_>, owner: MemberNumber, channels: &[u16]) -> Result<Option<u64>, CannotReplay> {
+    let mut count = 0;
+    for channel in channels {
+        let file = FileKey::Records { owner, channel: *channel };
+        let Some(mut kept) = stage.open_file(file)? else { return Ok(None) };
+        match records_header(&mut kept) {
+            Ok(header) => count += header.count,
+            Err(Fault::Shape(_)) => return Ok(None),
+            Err(Fault::Io(error)) => return Err(stage.unread(file, error)),
+        }
     }
+    Ok(Some(count))
 }
 
-/// Takes the records of one channel; whether they, and its pool, were good.
+/// Reads the records of one channel beside its pool; whether both were good.
 fn join_channel(
     stage: &mut Stage<'_>,
     owner: MemberNumber,
@@ -76,7 +82,8 @@ fn join_channel(
     let group = stage.policy().groups.get(usize::from(owner)).copied().flatten().unwrap_or(0);
     let file = FileKey::Pool { channel, group };
     let mut pool = if stage.good(file) { stage.open_file(file)?.map(PoolTags::new) } else { None };
-    let joined = stage.input(FileKey::Records { owner, channel }, |records| {
+    let file = FileKey::Records { owner, channel };
+    let joined = stage.input(file, |records| {
         let count = records_header(records)?.count;
         let mut before = None;
         for _ in 0..count {
@@ -85,7 +92,7 @@ fn join_channel(
                 return Err(Fault::Shape(Reason::NotSorted));
             }
             let met = pool.as_mut().map_or(Ok(false), |pool| pool.has(tag))?;
-            handles.take(handle, met)?;
+            handles.take(file, handle, met);
         }
         Ok(((), count))
     })?;
@@ -140,22 +147,24 @@ struct Handles {
     count: u64,
     taken: Vec<u8>,
     met: Vec<u8>,
+    /// The first file with a handle that is out of range or was taken before.
+    wrong: Option<FileKey>,
 }
 
 impl Handles {
     fn new(count: u64) -> Handles {
         let bytes = count.div_ceil(8) as usize;
-        Handles { count, taken: vec![0; bytes], met: vec![0; bytes] }
+        Handles { count, taken: vec![0; bytes], met: vec![0; bytes], wrong: None }
     }
 
-    fn take(&mut self, handle: u32, met: bool) -> Result<(), Fault> {
+    fn take(&mut self, file: FileKey, handle: u32, met: bool) {
         let (byte, bit) = (handle as usize / 8, 1 << (handle % 8));
         if u64::from(handle) >= self.count || self.taken[byte] & bit != 0 {
-            return Err(Fault::Shape(Reason::BadHandles));
+            self.wrong.get_or_insert(file);
+            return;
         }
         self.taken[byte] |= bit;
         self.met[byte] |= if met { bit } else { 0 };
-        Ok(())
     }
 }
 
