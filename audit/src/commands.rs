@@ -13,9 +13,12 @@ use tempfile::NamedTempFile;
 use wugan_audit::{
     folder::{self, LogFiles},
     monitor,
+    recompute::{self, CannotRecompute},
+    replay::{self, At, CannotReplay, Replayed},
     story::{Story, Teller},
     verify::{Report, verify_and_watch},
 };
+use wugan_keys::Custody;
 use wugan_protocol::{
     hexes::Hex,
     ledger::Ledger,
@@ -102,6 +105,34 @@ pub(crate) fn monitor(
     Ok(outcome(&look.report, json, language))
 }
 
+/// Replays a server's stage of a round.
+pub(crate) fn replay(
+    log: &Path,
+    authority: &Path,
+    month: Month,
+    at: At,
+    home: &Path,
+    json: bool,
+    language: Language,
+) -> Result<Outcome, CannotLook> {
+    let key = authority_key(authority)?;
+    Ok(replayed(&replay::replay(&files(log)?, &key, month, at, home)?, json, language))
+}
+
+/// Recomputes what a node announced in a round.
+pub(crate) fn recompute(
+    log: &Path,
+    authority: &Path,
+    month: Month,
+    home: &Path,
+    keys: &Path,
+    json: bool,
+    language: Language,
+) -> Result<Outcome, CannotLook> {
+    let (key, custody) = (authority_key(authority)?, Custody::from_env());
+    Ok(replayed(&recompute::recompute(&files(log)?, &key, month, home, keys, &custody)?, json, language))
+}
+
 /// A log that was read and verified.
 struct Read {
     report: Report,
@@ -148,6 +179,11 @@ fn outcome(report: &Report, json: bool, language: Language) -> Outcome {
     let mut lines: Vec<String> = report.findings.iter().map(|finding| finding.text(language)).collect();
     lines.push(verdict(report).said(language));
     Outcome { text: lines.join("\n"), found }
+}
+
+fn replayed(replayed: &Replayed, json: bool, language: Language) -> Outcome {
+    let text = if json { as_json(replayed) } else { replayed.text(language) };
+    Outcome { text, found: !replayed.findings.is_empty() }
 }
 
 fn as_json(value: &impl Serialize) -> String {
@@ -207,6 +243,8 @@ texts! {
         NoRound { month: Month, verdict: Verdict }
             "the log has no round of {month}. {verdict}"
             "日志中没有 {month} 的轮次。{verdict}";
+        Replay(#[from] error: CannotReplay) "{error}" "{error}";
+        Recompute(#[from] error: CannotRecompute) "{error}" "{error}";
     }
 }
 

@@ -146,6 +146,118 @@ rules! {
         ["有成员拒绝了某条目或文件"
          "该成员发现了不予执行的内容。"
          "询问双方成员；本条目写明了被拒条目。"];
+    InputMissing "input_missing"
+        ["a file that its receiver acknowledged is not there"
+         "What was made of it cannot be computed again."
+         "Ask the party where the file went; its sender may still have it, byte for byte."]
+        ["接收方已确认收到的文件不存在"
+         "由它得出的结果无法重算。"
+         "询问该方文件去向；发送方可能仍有逐字节相同的副本。"];
+    InputDiffers "input_differs"
+        ["a kept file has other bytes than were announced"
+         "The file was altered or cut short after it was received, or other bytes were used than were sent."
+         "Fetch the announced file from its sender, put it in this one's place in a copy, and replay again."]
+        ["留存文件的内容与公告不符"
+         "文件在接收后被更改或截断，或所用内容并非所发内容。"
+         "向发送方取得所公告的文件，在副本中替换后重新重算。"];
+    InputShape "input_shape"
+        ["a file that its receiver had to refuse was accepted"
+         "It is not in order, for the reason named: what was made of it means nothing."
+         "Ask the sender why it made such a file and the receiver why it took it."]
+        ["接收方接受了本应拒绝的文件"
+         "文件因所述原因不合规：由它得出的结果没有意义。"
+         "询问发送方为何生成该文件、接收方为何接受。"];
+    OutputMissing "output_missing"
+        ["an announced output is not there"
+         "Whether it follows from its inputs cannot be told."
+         "Ask its receiver for the file, put it in its place in a copy, and replay again."]
+        ["已公告的输出文件不存在"
+         "无法判断它是否由输入得出。"
+         "向接收方取得该文件，在副本中放回原处后重新重算。"];
+    OutputDiffers "output_differs"
+        ["a kept output has other bytes than were announced"
+         "The file was altered or cut short after it was announced."
+         "Ask its receiver for the announced file, put it in this one's place in a copy, and replay again."]
+        ["留存的输出文件内容与公告不符"
+         "文件在公告后被更改或截断。"
+         "向接收方取得所公告的文件，在副本中替换后重新重算。"];
+    OutputFalse "output_false"
+        ["an announced output does not follow from its inputs"
+         "Decisions that rest on it are wrong, by a lie or a fault of this party. The number is that of the first byte that differs."
+         "Keep home and log as evidence; the owner's decisions of this month must not be used."]
+        ["已公告的输出并非由输入得出"
+         "因该方作假或出错，以此为依据的认定结果是错误的。数字为首个不同字节的位置。"
+         "保留状态文件夹和日志作为证据；该待遇部门本月认定结果不得使用。"];
+    OutputCount "output_count"
+        ["an output was announced with another count than it has"
+         "The log tells a wrong size."
+         "Ask the party why."]
+        ["输出的公告数量与实际不符"
+         "日志所载规模有误。"
+         "询问该方原因。"];
+    OutputLacking "output_lacking"
+        ["there is no output for an owner whose inputs are complete"
+         "The owner has no decisions in this round though it took part."
+         "Ask the party why it made none; its people keep what they have until the next month."]
+        ["某待遇部门的输入齐全，却没有输出"
+         "该部门已参加本轮，却没有认定结果。"
+         "询问该方为何未生成；相关人员状态维持至下月。"];
+    TotalsFalse "totals_false"
+        ["the totals in the log are not those of the decisions"
+         "The log tells other numbers than were decided for the owner that is named."
+         "Keep home and log as evidence; ask the coordinator why."]
+        ["日志中的合计与认定结果不符"
+         "日志所载数字与该待遇部门的认定结果不同。"
+         "保留状态文件夹和日志作为证据；询问协调方原因。"];
+    DeletedEarly "deleted_early"
+        ["what must still be kept was deleted"
+         "The party cannot show any more what it did in this round; its retention time was not over."
+         "Ask the party why; what it computed can be taken for nothing more than its word."]
+        ["应留存的内容被提前删除"
+         "该方无法再证明其在本轮所为；留存期限尚未届满。"
+         "询问该方原因；其计算结果只能视为该方单方陈述。"];
+    SealedMissing "sealed_missing"
+        ["a file that the node must still keep is not there"
+         "What the node announced of it cannot be computed again."
+         "Ask the node's operator where the file went; its retention time is not over."]
+        ["节点应留存的文件不存在"
+         "节点据此公告的内容无法重算。"
+         "询问节点操作员文件去向；留存期限尚未届满。"];
+    SealedDamaged "sealed_damaged"
+        ["a sealed file was changed or cut short"
+         "What the node announced of it cannot be computed again."
+         "Check the node's disk; ask its operator for a backup of the file."]
+        ["密封文件被更改或截断"
+         "节点据此公告的内容无法重算。"
+         "检查节点磁盘；向操作员索取该文件的备份。"];
+    KeyMissing "key_missing"
+        ["the matching key of somebody who was matched is not in the cache"
+         "The node announced a file for which it lacks what it needs, or lost keys since."
+         "Check the node's disk; ask its operator for a backup of the cache."]
+        ["缓存中缺少已参与比对人员的匹配密钥"
+         "节点公告了自己无从生成的文件，或之后丢失了密钥。"
+         "检查节点磁盘；向操作员索取缓存备份。"];
+    FileFalse "file_false"
+        ["an announced file does not follow from what lies sealed at the node"
+         "The node sent other records than those of its people, or its sealed files are not those of the round."
+         "Keep home and log as evidence; decisions of this month that rest on it must not be used."]
+        ["已公告的文件并非由节点密封内容得出"
+         "节点发送的并非其人员的记录，或其密封文件不属于该轮次。"
+         "保留状态文件夹和日志作为证据；以此为依据的本月认定结果不得使用。"];
+    RowMapFalse "row_map_false"
+        ["the row map does not follow from roster snapshot and seed"
+         "Rows stand for other people than they must, or a person has only some of its rows."
+         "Keep home and log as evidence; the owner's decisions of this month must not be used."]
+        ["行映射并非由名册快照和种子得出"
+         "行所对应的人员不正确，或某人缺少部分行。"
+         "保留状态文件夹和日志作为证据；该待遇部门本月认定结果不得使用。"];
+    DeferredEnrolled "deferred_enrolled"
+        ["people have no rows though they were enrolled"
+         "The owner deferred as many people as the number says whom it could have had certified."
+         "Ask the owner why; compare with its roster."]
+        ["已登记人员没有行"
+         "该待遇部门将本可参加认证的人员（数目如所示）暂缓。"
+         "询问该待遇部门原因；与其名册核对。"];
     NoQuorum "no_quorum"
         ["too few members cosigned the log at a round's end"
          "The coordinator may have shown different logs to different members."

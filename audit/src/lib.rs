@@ -8,7 +8,11 @@
 mod explain;
 pub mod finding;
 pub mod folder;
+mod kept;
 pub mod monitor;
+pub mod recompute;
+pub mod replay;
 pub mod report;
+pub mod round;
 pub mod story;
 pub mod verify;

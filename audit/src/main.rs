@@ -1,4 +1,4 @@
-//! `wugan-audit`: verifies a transparency log offline, and tells what it says.
+//! `wugan-audit`: verifies a transparency log offline, tells what it says, and computes again what parties announced in it.
 
 mod commands;
 
@@ -10,6 +10,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use commands::{CannotLook, Outcome};
+use wugan_audit::replay::At;
 use wugan_protocol::{
     month::Month,
     text::{Language, Say},
@@ -32,6 +33,23 @@ struct Log {
     /// The authority's public key, whose fingerprint you compared by telephone.
     #[arg(long)]
     authority: PathBuf,
+}
+
+/// Which round of which log is looked at in a party's state folder.
+#[derive(Args)]
+struct Round {
+    /// The log's folder.
+    #[arg(long)]
+    log: PathBuf,
+    /// The authority's public key, whose fingerprint you compared by telephone.
+    #[arg(long)]
+    authority: PathBuf,
+    /// The month.
+    #[arg(long, value_name = "MONTH")]
+    round: Month,
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Subcommand)]
@@ -83,7 +101,41 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// At a server: compute what it made of a round again, from the inputs that it kept, and compare with what it
+    /// announced. Once it has deleted the round it cannot be looked at.
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay {
+        #[command(flatten)]
+        round: Round,
+        /// Which server.
+        #[arg(long, value_enum)]
+        at: At,
+        /// Its state folder, in which `rounds` lies.
+        home: PathBuf,
+    },
+    /// At a node: compute its pools, and an owner's records and row lists, again from what lies sealed there, and compare
+    /// with what it announced. Once it has deleted the round it cannot be looked at.
+    #[command(after_help = RECOMPUTE_EXAMPLE)]
+    Recompute {
+        #[command(flatten)]
+        round: Round,
+        /// The folder of its keys; `keys` in its state folder unless given.
+        #[arg(long)]
+        keys: Option<PathBuf>,
+        /// Its state folder, in which `sealed` and `cache` lie.
+        home: PathBuf,
+    },
 }
+
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  wugan-audit replay --log coordinator/log --authority authority.pub --round 2026-11 --at matcher matcher
+  wugan-audit replay --log coordinator/log --authority authority.pub --round 2026-11 --at aggregator aggregator
+  wugan-audit replay --log coordinator/log --authority authority.pub --round 2026-11 --at coordinator coordinator";
+
+const RECOMPUTE_EXAMPLE: &str = "\
+Example:
+  wugan-audit recompute --log log --authority authority.pub --round 2026-11 departments/health/state";
 
 fn main() -> ExitCode {
     let language = Language::asked(|name| std::env::var(name).ok());
@@ -106,5 +158,12 @@ fn run(command: Command, language: Language) -> Result<Outcome, CannotLook> {
         Command::Explain { log, round, json } => commands::explain(&log.log, &log.authority, round, json, language),
         Command::Report { log, html } => commands::report(&log.log, &log.authority, &html, language),
         Command::Monitor { log, seen, json } => commands::monitor(&log.log, &log.authority, &seen, json, language),
+        Command::Replay { round: Round { log, authority, round, json }, at, home } => {
+            commands::replay(&log, &authority, round, at, &home, json, language)
+        }
+        Command::Recompute { round: Round { log, authority, round, json }, keys, home } => {
+            let keys = keys.unwrap_or_else(|| home.join("keys"));
+            commands::recompute(&log, &authority, round, &home, &keys, json, language)
+        }
     }
 }

@@ -6,13 +6,20 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use wugan_protocol::{oprf::MatchingKey, person::PersonId, statement::SourceEpoch};
+use wugan_protocol::{
+    at_rest::{
+        CACHE_ENTRY_BYTES as ENTRY_BYTES, PERSON_BYTES, SNAPSHOT_ROW_BYTES as ROW_BYTES, cache_prefix as prefix,
+    },
+    oprf::MatchingKey,
+    person::PersonId,
+    statement::SourceEpoch,
+};
 use zeroize::Zeroize;
 
 use crate::{
-    snapshot::{ROW_BYTES, Snapshot, roster_row},
+    snapshot::{Snapshot, roster_row},
     sorter::{Sorted, Sorter},
-    vault::{PERSON_BYTES, Sealed, Vault, person_bytes, person_of, read_item},
+    vault::{Sealed, Vault, person_bytes, person_of, read_item},
 };
 
 /// The matching keys that a node holds.
@@ -190,11 +197,6 @@ impl Entries {
     }
 }
 
-fn prefix(source: SourceEpoch) -> String {
-    format!("{}-{}-", source.source, source.epoch)
-}
-
-const ENTRY_BYTES: usize = 40;
 /// Above this many segments they are merged: each open one costs a descriptor and 64 KiB.
 const SEGMENTS_MAX: usize = 16;
 /// Pairs held in memory while those who lack a key are found.

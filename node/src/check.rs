@@ -6,6 +6,7 @@ use std::{fmt, fs, io, path::Path};
 use serde::{Serialize, Serializer};
 use wugan_keys::{StorageKey, commands::announcement_path};
 use wugan_protocol::{
+    at_rest::{DATABASE, PERSON_BYTES},
     month::Month,
     party::{MemberNumber, Role},
     policy::{Channel, Policy},
@@ -25,7 +26,7 @@ use crate::{
     roster::{Matters, RosterError, read_roster},
     sorter::Sorter,
     source::csv::CsvSource,
-    vault::{PERSON_BYTES, Vault, person_bytes},
+    vault::{Vault, person_bytes},
     work::PEOPLE_MEMORY_BYTES,
 };
 
@@ -62,7 +63,7 @@ pub fn check(config: &Path, month: Month) -> Result<(Vec<Finding>, Vec<Checked>)
     let department = base.join(&config.node.department);
     findings.push(Finding::of(What::File { path: department.clone() }, check::writable(&department)));
     let announcement = announcement_path(&base.join(&config.member.keys));
-    if !base.join(&config.member.state).join("state.sqlite").exists() {
+    if !base.join(&config.member.state).join(DATABASE).exists() {
         let made = fs::metadata(&announcement);
         let made = made.map_err(|error| ServiceError::Announcement { path: announcement.clone(), error });
         findings.push(Finding::of(What::File { path: announcement }, made));

@@ -9,6 +9,7 @@ use std::{
 };
 
 use wugan_protocol::{
+    at_rest::{PERSON_BYTES, SNAPSHOT_ROW_BYTES as ROW_BYTES, batch as file_name},
     hexes::{Digest, sha256},
     limits::BATCH_PEOPLE_MAX,
     oprf::{BatchContext, BatchSeed, BlindedBatch, Element, PreparedKey, Proof, PublicKey, blind, padded_len, verify},
@@ -22,9 +23,9 @@ use crate::{
     cache::Cache,
     pool::inputs,
     seed::fresh,
-    snapshot::{ROW_BYTES, Snapshot, roster_row},
+    snapshot::{Snapshot, roster_row},
     sorter::{Sorted, Sorter, without},
-    vault::{PERSON_BYTES, Vault, person_bytes, person_of},
+    vault::{Vault, person_bytes, person_of},
 };
 
 /// Batches at rest and in memory.
@@ -257,10 +258,6 @@ fn by_person(
         }
         Some(Ok((person, places)))
     })
-}
-
-fn file_name(batch: u64) -> String {
-    format!("{batch:010}")
 }
 
 /// Blinded batches kept in memory, 2 MB each when full.

@@ -4,6 +4,7 @@
 use std::io;
 
 use wugan_protocol::{
+    at_rest::{self, ROW_MAP_ROW_BYTES as ROW_BYTES},
     chance::{Purpose, RoundSeed, Words},
     hexes::Digest,
     party::MemberNumber,
@@ -48,7 +49,7 @@ pub struct Numbering<'a> {
 impl RowMap<'_> {
     /// The row map of a round, which may not be made yet.
     pub fn of(vault: &Vault, round: Digest) -> RowMap<'_> {
-        RowMap { vault, name: format!("rows-{round}") }
+        RowMap { vault, name: at_rest::row_map(round) }
     }
 
     /// Gives a row to each of `people`, who are ascending by person and matter (its place among the owner's), and seals
@@ -128,6 +129,5 @@ fn decode(item: &[u8; ROW_BYTES]) -> io::Result<RowOf> {
 }
 
 const ORDERED_BYTES: usize = 22;
-const ROW_BYTES: usize = 14;
 /// Items held in memory by each of two sorters.
 const MEMORY_BYTES: usize = 32 << 20;

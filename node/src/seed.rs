@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 
 use ring::rand::{SecureRandom, SystemRandom};
-use wugan_protocol::{chance::RoundSeed, hexes::Digest};
+use wugan_protocol::{at_rest, chance::RoundSeed, hexes::Digest};
 
 use crate::vault::Vault;
 
@@ -12,7 +12,7 @@ use crate::vault::Vault;
 /// # Errors
 /// Those of the disk, or a system without randomness.
 pub fn round_seed(vault: &Vault, round: Digest) -> io::Result<RoundSeed> {
-    let name = format!("seed-{round}");
+    let name = at_rest::seed(round);
     if let Some(mut file) = vault.open_existing(&name)? {
         let mut bytes = [0; 32];
         file.read_exact(&mut bytes)?;

@@ -3,7 +3,11 @@
 
 use std::io;
 
-use wugan_protocol::{hexes::Digest, person::PersonId};
+use wugan_protocol::{
+    at_rest::{self, SNAPSHOT_ROW_BYTES as ROW_BYTES},
+    hexes::Digest,
+    person::PersonId,
+};
 
 use crate::{
     sorter::Sorted,
@@ -19,7 +23,7 @@ pub struct Snapshot<'a> {
 impl Snapshot<'_> {
     /// The snapshot of a round, which may not be made yet.
     pub fn of(vault: &Vault, round: Digest) -> Snapshot<'_> {
-        Snapshot { vault, name: format!("snapshot-{round}") }
+        Snapshot { vault, name: at_rest::snapshot(round) }
     }
 
     /// Whether it was made.
@@ -75,6 +79,3 @@ pub fn roster_row(person: PersonId, matter: u16) -> [u8; ROW_BYTES] {
     item[8..].copy_from_slice(&matter.to_be_bytes());
     item
 }
-
-/// Bytes of a row.
-pub const ROW_BYTES: usize = 10;

@@ -12,7 +12,7 @@ use wugan_keys::{
     seal::{BulkKey, SealedReader, SealedWriter},
     store::NewFile,
 };
-use wugan_protocol::person::PersonId;
+use wugan_protocol::{at_rest::PERSON_BYTES, person::PersonId};
 use wugan_transport::rounds::{if_there, sync_folder};
 
 /// A folder of sealed files of one kind.
@@ -161,8 +161,6 @@ pub(crate) fn person_of(item: &[u8]) -> io::Result<PersonId> {
     let person = bytes.and_then(|bytes| PersonId::from_u64(u64::from_be_bytes(bytes)));
     person.ok_or_else(|| io::Error::other("a sealed file of this node is damaged"))
 }
-
-pub(crate) const PERSON_BYTES: usize = 8;
 
 /// With which the names of temporary files begin.
 const TEMPORARY: char = '.';

@@ -9,6 +9,7 @@ use std::{
 
 use wugan_keys::{EpochKey, PartyKeys};
 use wugan_protocol::{
+    at_rest::{self, BATCHES, CACHE, PERSON_BYTES, SEALED},
     chance::RoundSeed,
     file::FileKey,
     hexes::Digest,
@@ -40,7 +41,7 @@ use crate::{
     snapshot::{Snapshot, roster_row},
     sorter::Sorter,
     source::csv::CsvSource,
-    vault::{PERSON_BYTES, Vault, person_bytes, person_of, write_items},
+    vault::{Vault, person_bytes, person_of, write_items},
 };
 
 /// A round as jobs need it.
@@ -278,11 +279,11 @@ impl NodeWorker {
     /// A worker for this member, which takes the OPRF keys out of `keys`.
     pub fn new(policy: Arc<Policy>, member: MemberNumber, places: Places<'_>, keys: &mut PartyKeys) -> NodeWorker {
         let vault = |kind| Vault::new(places.state, kind, &keys.storage);
-        let cache = Cache::new(vault("cache"));
+        let cache = Cache::new(vault(CACHE));
         NodeWorker {
-            enrolment: Enrolment::new(vault("batches"), places.state, cache.clone()),
+            enrolment: Enrolment::new(vault(BATCHES), places.state, cache.clone()),
             answers: Answers::new(places.state.join("answers")),
-            sealed: vault("sealed"),
+            sealed: vault(SEALED),
             spill: vault("spill"),
             rounds: Rounds::new(places.state.join("rounds")),
             department: places.department.to_owned(),
@@ -354,7 +355,7 @@ impl NodeWorker {
     ) -> io::Result<(Vec<Made>, u64)> {
         let source = task.source.ok_or_else(|| io::Error::other("the round names no epoch of this source"))?;
         // Sealed for the retention time, so that an auditor on the spot can recompute the pool.
-        let name = format!("people-{}-{channel}", task.hash);
+        let name = at_rest::people(task.hash, channel);
         self.sealed.write(&name, |out| write_items(out, people.sorted()?.distinct()))?;
         let people = || io::Result::Ok(self.sealed.items::<PERSON_BYTES>(&name)?.map(|item| person_of(&item?)));
         let evaluated = self.evaluate_own(source, people()?)?;

@@ -3,6 +3,7 @@
 //! Pure: no sockets, files, clock or global randomness; `now` and `rng` are arguments.
 #![forbid(unsafe_code)]
 
+pub mod at_rest;
 pub mod chance;
 pub mod codec;
 pub mod engine;

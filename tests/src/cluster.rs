@@ -282,7 +282,9 @@ impl Drop for Cluster {
 fn step(client: &Client, status: &Status, month: Month, offline: &[String]) -> bool {
     let round = status.round.as_ref().filter(|round| round.month == month);
     let request = match (status.phase, round) {
-        (_, None) | (Phase::Abandoned, _) => Request::Open { month, close_after_s: 0, enrolment_s: DAY_S, rows_s: DAY_S },
+        (_, None) | (Phase::Abandoned, _) => {
+            Request::Open { month, close_after_s: 0, enrolment_s: DAY_S, rows_s: DAY_S }
+        }
         (Phase::Closed, Some(round)) => return staff::delivered(round, offline),
         (Phase::Pools, Some(round)) if staff::pools_are_in(round, offline) => Request::Close {},
         (Phase::Rows, Some(round)) if staff::rows_are_in(round, offline) => Request::Close {},

@@ -15,7 +15,12 @@ use std::{
 
 use wugan_coordinator::admin::{Request, Response};
 use wugan_protocol::{
-    file::FileKey, hexes::Digest, ledger::SECONDS_PER_DAY, month::Month, party::Party, reason::Reason,
+    file::FileKey,
+    hexes::Digest,
+    ledger::SECONDS_PER_DAY,
+    month::Month,
+    party::{Party, Role},
+    reason::Reason,
 };
 
 use actor::{Act, Delivery};
@@ -115,7 +120,7 @@ impl Sim {
     /// # Errors
     /// A party that stops, or a round that does not end within the bound on steps.
     pub fn round(&mut self, month: Month, offline: &[String], faults: Faults) -> anyhow::Result<()> {
-        let open = Request::Open { month, close_after_s: 0, enrolment_s: 86_400, rows_s: 86_400 };
+        let open = Request::Open { month, close_after_s: 0, enrolment_s: 86_400, rows_s: 90_000 };
         let (mut opened, mut idle) = (false, 0_u32);
         for step in 0..STEPS_MAX {
             if self.step(faults)? {
@@ -174,6 +179,12 @@ impl Sim {
             kept.extend(names.map(|name| format!("{}: {name}", self.parts.name(*party))));
         }
         Ok(kept)
+    }
+
+    /// The facts that a party committed, by name.
+    pub fn facts(&self, id: &str, role: Role) -> Vec<(String, Vec<u8>)> {
+        let actors = self.actors.iter().filter(|(party, _)| self.parts.is(**party, id, role));
+        actors.flat_map(|(_, actor)| actor.facts()).collect()
     }
 
     /// Audits the coordinator's log.
@@ -393,8 +404,8 @@ fn ordered(one: Party, other: Party) -> (Party, Party) {
     (one.min(other), one.max(other))
 }
 
-/// 2026-11-24.
-const START: u64 = 1_795_478_400;
+/// When a simulation starts, seconds since 1970 UTC: 2026-11-24.
+pub const START: u64 = 1_795_478_400;
 /// Of a time that passes without a round: enough for each deletion to follow the one before.
 const SECONDS_PASSED: u64 = 12;
 const STEPS_MAX: u64 = 400_000;

@@ -17,7 +17,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
     ("wugan-matcher", &["wugan-protocol", "wugan-keys", "wugan-transport"]),
     ("wugan-aggregator", &["wugan-protocol", "wugan-keys", "wugan-transport"]),
     ("wugan-coordinator", &["wugan-protocol", "wugan-keys", "wugan-transport"]),
-    ("wugan-audit", &["wugan-protocol"]),
+    ("wugan-audit", &["wugan-protocol", "wugan-keys"]),
     (
         "wugan-demo",
         &[

@@ -16,6 +16,7 @@ use wugan_keys::{
     store::StoreError,
 };
 use wugan_protocol::{
+    at_rest::DATABASE,
     envelope::Signer,
     manifest::Federation,
     party::{Party, Role},
@@ -182,7 +183,7 @@ impl Home {
         let folder = |error| HomeError::State { path: state.clone(), error };
         std::fs::create_dir_all(state.join("spool")).map_err(folder)?;
         std::fs::set_permissions(&state, Permissions::from_mode(0o700)).map_err(folder)?;
-        let journal = Journal::open(&state.join("state.sqlite"))?;
+        let journal = Journal::open(&state.join(DATABASE))?;
         Ok(Home { party, federation, keys, state, journal })
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use wugan_protocol::{
+    at_rest::{self, SETTLED, Settled},
     codec,
     engine::{Command, Severity},
     hexes::Digest,
@@ -105,7 +106,7 @@ impl Enrolling {
         let mut facts = vec![format!("{PLANNED}/{round}")];
         facts.extend(batches.iter().map(|batch| format!("{BATCH}/{}", batch.batch)));
         let of_round = self.settled.range((first, 0)..(after, 0)).map(|(key, _)| key);
-        facts.extend(of_round.map(|(batch, source)| format!("{SETTLED}/{batch}/{source}")));
+        facts.extend(of_round.map(|(batch, source)| at_rest::settled(*batch, *source)));
         self.settled.retain(|(batch, _), _| !(first..after).contains(batch));
         Some((Deletion { round, of: Kept::Batches, facts }, Expired::Batches(batches)))
     }
@@ -115,7 +116,8 @@ impl Enrolling {
         self.accepting.remove(&(batch, source));
         self.asked.entry(source).or_default().remove(&batch);
         self.settled.insert((batch, source), now);
-        fact(format!("{SETTLED}/{batch}/{source}"), codec::encode(&((batch, source), now)).unwrap_or_default())
+        let settled: Settled = ((batch, source), now);
+        fact(at_rest::settled(batch, source), codec::encode(&settled).unwrap_or_default())
     }
 
     fn unsettled(&self, batch: &EnrolmentBatch) -> Vec<SourceEpoch> {
@@ -267,7 +269,6 @@ pub(super) fn sources_of(round: &Round) -> BTreeMap<MemberNumber, SourceEpoch> {
 }
 
 const BATCH: &str = "batch";
-const SETTLED: &str = "settled";
 const PLANNED: &str = "planned";
 /// Batches sent to a source and not answered by it, 300 KB each: one that it works on and one that waits.
 const BATCHES_PER_SOURCE_MAX: usize = 2;

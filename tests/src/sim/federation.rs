@@ -1,6 +1,6 @@
 //! The parts of a simulated federation: set up with the same commands as a real one, in a folder of its own.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{collections::VecDeque, fs, path::Path, sync::Arc};
 
 use wugan_aggregator::AggregatorEngine;
 use wugan_coordinator::{
@@ -73,6 +73,11 @@ impl Parts {
         party.role == Role::Node && offline.iter().any(|id| id == self.policy.member_id(party.member))
     }
 
+    /// Whether a party is this member in this role.
+    pub(super) fn is(&self, party: Party, id: &str, role: Role) -> bool {
+        self.federation.party(id, role) == Some(party)
+    }
+
     /// A party's name.
     pub(super) fn name(&self, party: Party) -> String {
         self.federation.party_name(party)
@@ -121,9 +126,13 @@ impl Parts {
     pub(super) fn actor(&self, party: Party) -> anyhow::Result<Box<dyn Act>> {
         let liar = self.liars.iter().find(|liar| self.federation.party(&liar.id, liar.role) == Some(party));
         let lie = liar.map(|liar| liar.lie.clone());
-        let Some(Lie::Messages(messages)) = lie else { return self.honest_or_bent(party, lie) };
+        let (messages, deaf) = match lie {
+            Some(Lie::Messages(messages)) => (messages.into(), 0..0),
+            Some(Lie::Deaf(times)) => (VecDeque::new(), times),
+            lie => return self.honest_or_bent(party, lie),
+        };
         let (honest, coordinator) = (self.honest_or_bent(party, None)?, self.coordinator());
-        Ok(Box::new(Talker { honest, coordinator, messages: messages.into() }))
+        Ok(Box::new(Talker { honest, coordinator, messages, deaf }))
     }
 
     fn honest_or_bent(&self, party: Party, lie: Option<Lie>) -> anyhow::Result<Box<dyn Act>> {

@@ -1,6 +1,6 @@
 //! Members with valid identities that lie: their engines are the programs' own, what these are told is bent.
 
-use std::{collections::VecDeque, fs, io};
+use std::{collections::VecDeque, fs, io, ops::Range};
 
 use wugan_coordinator::Local;
 use wugan_protocol::{
@@ -36,6 +36,8 @@ pub enum Lie {
     Count(Which),
     /// Batches are answered with elements in another order.
     Answers,
+    /// Batches that come in these seconds (since 1970 UTC) are not heard.
+    Deaf(Range<u64>),
     /// One of these messages goes to the coordinator each time that it is connected, besides the honest ones.
     Messages(Vec<Message>),
 }
@@ -64,7 +66,7 @@ impl Lie {
     pub(super) fn bend<L: Tells>(&self, said: &mut L, rounds: &Rounds) -> io::Result<()> {
         match self {
             Lie::Answers => said.evaluated().into_iter().for_each(<[Element]>::reverse),
-            Lie::Messages(_) => {}
+            Lie::Messages(_) | Lie::Deaf(_) => {}
             Lie::Bytes(..) | Lie::Afterwards(..) | Lie::Count(_) => {
                 let Some((round, made)) = said.made() else { return Ok(()) };
                 made.iter_mut().try_for_each(|made| self.bend_file(round, made, rounds))?;
@@ -90,15 +92,19 @@ impl Lie {
     }
 }
 
-/// A party that says what it should not.
+/// A party that says what it should not, or does not hear what it should.
 pub(super) struct Talker {
     pub(super) honest: Box<dyn Act>,
     pub(super) coordinator: Party,
     pub(super) messages: VecDeque<Message>,
+    pub(super) deaf: Range<u64>,
 }
 
 impl Act for Talker {
     fn take(&mut self, from: Party, delivery: Delivery, now: u64) -> anyhow::Result<Vec<(Party, Delivery)>> {
+        if matches!(delivery, Delivery::Message(Message::Batch { .. })) && self.deaf.contains(&now) {
+            return Ok(Vec::new());
+        }
         let connected = from == self.coordinator && matches!(delivery, Delivery::Up);
         let mut out = self.honest.take(from, delivery, now)?;
         let message = if connected { self.messages.pop_front() } else { None };

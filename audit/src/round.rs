@@ -1,0 +1,156 @@
+//! One round of a log, and where the log says what of it.
+
+use std::collections::BTreeMap;
+
+use wugan_protocol::{
+    file::FileKey,
+    hexes::Digest,
+    ledger::{Ledger, Logged, Round},
+    manifest::Federation,
+    month::Month,
+    party::{MemberNumber, Party},
+    statement::{EnrolmentBatch, Kept, SourceEpoch, Statement},
+};
+
+use crate::{
+    folder::LogFiles,
+    verify::{Report, verify_and_watch},
+};
+
+/// A round as the log leaves it.
+#[derive(Clone, Debug)]
+pub struct LoggedRound {
+    /// The federation.
+    pub federation: Federation,
+    /// The round.
+    pub round: Round,
+    announced: BTreeMap<FileKey, u64>,
+    totals: BTreeMap<MemberNumber, u64>,
+    batches: BTreeMap<(MemberNumber, u64), LoggedBatch>,
+    deletions: BTreeMap<(Party, Kept), Deletion>,
+}
+
+/// An owner asked sources about people.
+#[derive(Clone, Debug)]
+pub struct LoggedBatch {
+    /// The owner's number of it.
+    pub number: u64,
+    /// The entry's index.
+    pub index: u64,
+    /// The sources that it addresses.
+    pub sources: Vec<SourceEpoch>,
+    /// Whether somebody refused it, or an answer to it.
+    pub refused: bool,
+    entry: Digest,
+}
+
+/// A party said that it deleted something of a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deletion {
+    /// The entry's index.
+    pub entry: u64,
+    /// When, by the party's clock, seconds since 1970 UTC.
+    pub time: u64,
+}
+
+/// Verifies a log, and finds the round of a month in it: the last one, if others of that month were abandoned.
+pub fn find(files: &LogFiles, authority: &[u8; 32], month: Month) -> (Report, Option<LoggedRound>) {
+    let mut finder = Finder { month, found: None, batches: BTreeMap::new() };
+    let (report, ledger) = verify_and_watch(files, authority, &mut |logged, ledger| finder.watch(logged, ledger));
+    if let Some(ledger) = ledger {
+        finder.see(&ledger);
+    }
+    let batches = finder.batches;
+    (report, finder.found.map(|found| LoggedRound { batches, ..found }))
+}
+
+impl LoggedRound {
+    /// The entry that announces a file.
+    pub fn announced(&self, file: FileKey) -> Option<u64> {
+        self.announced.get(&file).copied()
+    }
+
+    /// The entry that tells an owner's totals.
+    pub fn totals(&self, owner: MemberNumber) -> Option<u64> {
+        self.totals.get(&owner).copied()
+    }
+
+    /// What a party said to have deleted of the round.
+    pub fn deletion(&self, party: Party, of: Kept) -> Option<Deletion> {
+        self.deletions.get(&(party, of)).copied()
+    }
+
+    /// An owner's enrolment batches, in order.
+    pub fn batches(&self, owner: MemberNumber) -> impl Iterator<Item = &LoggedBatch> {
+        self.batches.range((owner, 0)..=(owner, u64::MAX)).map(|(_, batch)| batch)
+    }
+
+    /// Ended with decisions, not abandoned.
+    pub fn closed(&self) -> bool {
+        self.round.ended() && !self.round.abandoned()
+    }
+}
+
+/// Looks for a round while a log is verified.
+struct Finder {
+    month: Month,
+    found: Option<LoggedRound>,
+    /// Of every owner, by number.
+    batches: BTreeMap<(MemberNumber, u64), LoggedBatch>,
+}
+
+impl Finder {
+    fn watch(&mut self, logged: &Logged, ledger: &Ledger) {
+        let (Some(party), Ok(())) = (logged.party, logged.verdict) else { return };
+        let body = logged.signed.body();
+        match &body.statement {
+            Statement::RoundManifest(manifest) if manifest.month == self.month => self.begin(ledger),
+            Statement::EnrolmentBatch(EnrolmentBatch { batch: number, sources, .. }) => {
+                let (number, sources, entry) = (*number, sources.clone(), logged.signed.hash());
+                let batch = LoggedBatch { number, index: logged.index, sources, refused: false, entry };
+                self.batches.insert((party.member, number), batch);
+            }
+            Statement::Refusal { entry, .. } => {
+                let refused = self.batches.values_mut().filter(|batch| batch.entry == *entry);
+                refused.for_each(|batch| batch.refused = true);
+            }
+            _ => {}
+        }
+        let found = self.found.as_mut().filter(|found| body.head.round == Some(found.round.hash()));
+        let Some(found) = found else { return };
+        match &body.statement {
+            Statement::Announcement(announcement) => {
+                found.announced.insert(announcement.file, logged.index);
+            }
+            Statement::Decisions(totals) => {
+                found.totals.insert(totals.owner, logged.index);
+            }
+            Statement::Deletion { of } => {
+                let deletion = Deletion { entry: logged.index, time: body.head.time };
+                found.deletions.insert((party, *of), deletion);
+            }
+            Statement::RoundClosed {} | Statement::RoundAbandoned { .. } => self.see(ledger),
+            _ => {}
+        }
+    }
+
+    fn begin(&mut self, ledger: &Ledger) {
+        self.found = ledger.round().map(|round| LoggedRound {
+            federation: ledger.federation().clone(),
+            round: round.clone(),
+            announced: BTreeMap::new(),
+            totals: BTreeMap::new(),
+            batches: BTreeMap::new(),
+            deletions: BTreeMap::new(),
+        });
+    }
+
+    /// Takes the round as the ledger has it now.
+    fn see(&mut self, ledger: &Ledger) {
+        if let (Some(found), Some(round)) = (&mut self.found, ledger.round())
+            && found.round.hash() == round.hash()
+        {
+            found.round = round.clone();
+        }
+    }
+}
