@@ -6,7 +6,7 @@ mod status;
 use wugan_protocol::{
     month::Month,
     reason::Reason,
-    text::{Language, Say},
+    text::{Language, Say, clock},
     texts,
 };
 
@@ -114,25 +114,4 @@ texts! {
 /// A list of names.
 fn list<T: AsRef<str>>(language: Language, names: impl IntoIterator<Item = T>) -> String {
     names.into_iter().map(|name| name.as_ref().to_owned()).collect::<Vec<_>>().said(language)
-}
-
-/// A time as people in Asia/Shanghai write it, to the minute.
-fn clock(seconds: u64) -> String {
-    let timestamp = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
-    timestamp.map_or_else(
-        || seconds.to_string(),
-        |time| jiff::tz::offset(8).to_datetime(time).strftime("%Y-%m-%d %H:%M").to_string(),
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_those_of_the_city() {
-        let text = Text::TooSoon { from: clock(1_793_462_400), days: 25 };
-        assert!(text.said(Language::English).ends_with("25 days between rounds; open it from 2026-11-01 00:00 on"));
-        assert!(text.said(Language::Chinese).contains("请在 2026-11-01 00:00 之后"));
-    }
 }

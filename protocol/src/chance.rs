@@ -10,6 +10,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::{
     file::FileKey,
+    hexes::Digest,
     tag::{TAG_BYTES, Tag},
 };
 
@@ -44,6 +45,8 @@ pub enum Purpose {
     },
     /// Padding tags of a pool.
     PoolPadding(FileKey),
+    /// The salt of the answer to a request for disclosure (the hash of its entry).
+    Disclosure(Digest),
 }
 
 impl RoundSeed {
@@ -64,6 +67,7 @@ impl RoundSeed {
             Purpose::RowOrder { owner, matter } => format!("wugan/1/row-order/{owner}/{matter}"),
             Purpose::Handles { owner, class } => format!("wugan/1/handles/{owner}/{class}"),
             Purpose::PoolPadding(file) => format!("wugan/1/pool-padding/{}", file.name()),
+            Purpose::Disclosure(request) => format!("wugan/1/disclosure/{request}"),
         };
         let mut key = [0; 32];
         let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, round).extract(&self.0);

@@ -5,6 +5,7 @@
 
 pub mod chance;
 pub mod codec;
+pub mod disclosure;
 pub mod engine;
 pub mod envelope;
 pub mod file;

@@ -65,6 +65,15 @@ pub fn right(text: &str, width: usize) -> String {
     format!("{}{text}", " ".repeat(width.saturating_sub(columns(text))))
 }
 
+/// A time (seconds since 1970 UTC) as people in Asia/Shanghai write it, to the minute.
+pub fn clock(seconds: u64) -> String {
+    let timestamp = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    timestamp.map_or_else(
+        || seconds.to_string(),
+        |time| jiff::tz::offset(8).to_datetime(time).strftime("%Y-%m-%d %H:%M").to_string(),
+    )
+}
+
 fn columns(text: &str) -> usize {
     text.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum()
 }
@@ -189,6 +198,12 @@ mod tests {
     fn chinese_takes_two_columns() {
         assert_eq!((padded("事项", 6).as_str(), right("ab", 3).as_str()), ("事项  ", " ab"));
         assert_eq!(padded("认证通过", 3), "认证通过");
+    }
+
+    #[test]
+    fn times_are_those_of_the_city() {
+        assert_eq!(clock(1_793_462_400), "2026-11-01 00:00");
+        assert_eq!(clock(u64::MAX), u64::MAX.to_string());
     }
 
     #[test]

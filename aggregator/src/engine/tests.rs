@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use std::path::PathBuf;
 
+use super::*;
+use crate::work::AggregatorWorker;
 use wugan_protocol::{
     file::Header,
     run::{Bitmap, FURTHER_ROW},
@@ -8,9 +10,6 @@ use wugan_protocol::{
     statement::Kept,
     testing::{Event, Harness, Journal, Program, ROWS_MAX, World, file},
 };
-use wugan_transport::server::{Done, Job, Worker};
-
-use super::*;
 
 struct Aggregator {
     rounds: Rounds,
@@ -35,8 +34,8 @@ impl Program for Aggregator {
         AggregatorEngine::restore(world.federation.clone(), signers, restored, Box::new(fresh)).unwrap()
     }
 
-    fn run(&self, job: Job<Task>) -> Done<TaskKey> {
-        Worker::new(self.rounds.clone()).run(job)
+    fn run(&self, job: Job) -> Local {
+        AggregatorWorker::new(self.rounds.clone()).run(job)
     }
 
     fn path(&self, round: Digest, file: FileKey) -> PathBuf {

@@ -57,7 +57,7 @@ impl Rig {
     }
 
     /// Hands an input to the engine, and then the log as far as it has grown.
-    fn feed(&mut self, input: Input<Done>) {
+    fn feed(&mut self, input: Input<Local>) {
         let mut inputs = std::collections::VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             let commands = self.engine.handle(input, self.world.now);
@@ -99,7 +99,7 @@ impl Rig {
     }
 
     fn done(&mut self, done: Done) {
-        self.feed(Input::Local(done));
+        self.feed(Input::Local(Local::Done(done)));
     }
 
     fn later(&mut self, days: u64) {
