@@ -127,10 +127,11 @@ fn task(stage: &Stage, request: Digest, opening: Opening, now: u64) -> Result<Di
     Ok(DiscloseTask { request, round, owner, asked, opening, matters: policy.matter_rounds(owner, list), place })
 }
 
-/// Refuses for good, in the log.
+/// Refuses for good, in the log, unless that is done.
 fn refuse(stage: &mut Stage, (owner, request): (MemberNumber, Digest), reason: Reason, now: u64, out: &mut Commands) {
-    out.push(Command::Tell(Severity::Warn, format!("request {request} for disclosure refused: {reason}")));
-    if let Some(round) = stage.ledger().request(request).map(|requested| requested.round) {
+    let open = stage.ledger().request(request).filter(|requested| requested.outcome.is_none());
+    if let Some(round) = open.map(|requested| requested.round) {
+        out.push(Command::Tell(Severity::Warn, format!("request {request} for disclosure refused: {reason}")));
         stage.state_in(round, Statement::Refusal { entry: request, reason }, now, out);
     }
     out.push(reply(owner, request, DisclosureReply::Refused(reason.code())));

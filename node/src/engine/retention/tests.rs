@@ -19,6 +19,7 @@ use wugan_transport::home::Stored;
 
 use super::*;
 use crate::{
+    engine::Local,
     enrolment::answer_digest,
     work::{Answered, Done, Expired},
 };
