@@ -75,6 +75,7 @@ fn run(log: &Path, authority: &Path) -> Result<Report, CannotLook> {
 
 fn text(report: &Report, language: Language) -> String {
     let mut lines: Vec<String> = report.findings.iter().map(|finding| finding.text(language)).collect();
+    lines.extend(report.disclosures.iter().map(|totals| totals.text(language)));
     let months: Vec<String> = report.months.iter().map(ToString::to_string).collect();
     let (months, entries, findings) = (months.join(", "), report.entries, report.findings.len());
     let verdict = match report.federation.clone() {

@@ -25,6 +25,7 @@ use wugan_protocol::{
 };
 
 use crate::{
+    disclosures::{self, DisclosureTotals},
     finding::{Finding, Rule},
     folder::LogFiles,
 };
@@ -38,13 +39,15 @@ pub struct Report {
     pub entries: u64,
     /// The months of counted rounds.
     pub months: Vec<Month>,
+    /// How often single suspicions were looked into.
+    pub disclosures: Vec<DisclosureTotals>,
     /// Everything that is not as it should be; empty for a log in order.
     pub findings: Vec<Finding>,
 }
 
 /// Verifies a log's files under the authority's public key.
 pub fn verify(files: &LogFiles, authority: &[u8; 32]) -> Report {
-    let mut audit = Audit { files, findings: Vec::new(), months: Vec::new() };
+    let mut audit = Audit { files, findings: Vec::new(), months: Vec::new(), disclosures: Vec::new() };
     let entries = audit.entries();
     let federation = audit.federation(&entries, authority);
     if let Some(federation) = &federation {
@@ -55,6 +58,7 @@ pub fn verify(files: &LogFiles, authority: &[u8; 32]) -> Report {
         federation: federation.map(|federation| federation.manifest().name.clone()),
         entries: entries.len() as u64,
         months: audit.months,
+        disclosures: audit.disclosures,
         findings: audit.findings,
     }
 }
@@ -63,6 +67,7 @@ struct Audit<'a> {
     files: &'a LogFiles,
     findings: Vec<Finding>,
     months: Vec<Month>,
+    disclosures: Vec<DisclosureTotals>,
 }
 
 impl Audit<'_> {
@@ -194,6 +199,7 @@ impl Audit<'_> {
         if !cosigned_before_next {
             self.quorum(&ledger, federation);
         }
+        self.disclosures = disclosures::totals(&ledger);
         self.cosigned_file(ledger.closed(), federation);
     }
 
@@ -271,7 +277,7 @@ impl Audit<'_> {
 /// own are never late.
 fn is_late(party: Option<Party>, reason: Reason) -> bool {
     let orders = party.is_none_or(|party| party.role == Role::Coordinator);
-    !orders && matches!(reason, Reason::TooLate | Reason::OtherRound | Reason::Repeated)
+    !orders && matches!(reason, Reason::TooLate | Reason::OtherRound | Reason::Repeated | Reason::Deleted)
 }
 
 /// The tiles of a tree of these entries, by path.

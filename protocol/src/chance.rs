@@ -137,7 +137,7 @@ const BLOCK_BYTES: usize = 4_096;
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::policy::Class;
+    use crate::{hexes::Hex, policy::Class};
 
     #[test]
     fn keystream_is_rfc_8439() {
@@ -228,6 +228,7 @@ mod tests {
                 Purpose::PoolPadding(FileKey::Pool { channel: 7, group: 1 }),
                 "421b33eb241ecf41c7bc9b13e215f7e12b371b65dc69f909fb658ef3dfaa15f1",
             ),
+            (Purpose::Disclosure(Hex([0xa1; 32])), "c254d7f93cf518d1b716141921d9ab41aec56704e754552b78cefef3211000bb"),
         ];
         for (purpose, key) in vectors {
             assert_eq!(hex::encode(RoundSeed::new(SEED).derive(&round, purpose)), key, "{purpose:?}");

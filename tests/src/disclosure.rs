@@ -28,6 +28,10 @@ pub fn decided(dir: &Path, policy: &Policy, month: &str) -> anyhow::Result<Vec<D
     let mut decided = Vec::new();
     for owner in policy.owners().map(|owner| policy.member_id(owner)) {
         let path = dir.join("departments").join(owner).join(format!("decisions/{month}.csv"));
+        // An owner whose roster is empty has none.
+        if !path.exists() {
+            continue;
+        }
         for row in csv::Reader::from_path(path)?.records() {
             let row = row?;
             let [person, matter, decision] = [0, 1, 2].map(|field| row[field].to_owned());

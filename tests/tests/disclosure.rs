@@ -2,16 +2,35 @@
 //! with crashes and lost messages, and on real processes with the operators' commands.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
-use std::path::Path;
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
+use wugan_audit::{disclosures::DisclosureTotals, folder as log_folder, verify::verify};
 use wugan_demo::city::{CityPlan, generate, install_roster};
 use wugan_node::admin::{Private, Refusal, Request, Response};
-use wugan_protocol::{disclosure::DisclosureReason, hexes::Digest, policy::Policy};
+use wugan_protocol::{
+    chance::{Purpose, RoundSeed},
+    disclosure::DisclosureReason,
+    hexes::Digest,
+    party::Role,
+    policy::Policy,
+};
 use wugan_tests::{
+    audit::{audit_city, authority},
     city::catalogue,
-    disclosure::{Decided, decided, expected, told},
+    cluster::Cluster,
+    disclosure::{Decided, decided, expected, files_with, told},
     sim::{Faults, Sim},
 };
+use wugan_transport::journal::Journal;
 
 const MONTH: &str = "2026-06";
 /// The department that runs the coordinator in random policies.
@@ -220,3 +239,209 @@ fn each_month_has_its_share_and_each_round_its_time() {
     assert!(!left.iter().any(|name| name.contains("opening/") || name.contains("disclosure/")), "{left:#?}");
     assert_eq!(city.sim.audit().unwrap().disclosures.len(), 1);
 }
+
+/// A federation of real processes after one round, and what its operators type.
+struct Office {
+    cluster: Cluster,
+    /// The city.
+    dir: PathBuf,
+    /// Files of the operators' own.
+    desk: PathBuf,
+}
+
+impl Office {
+    /// What a department's operator runs, with this on standard input.
+    fn run(&self, node: &str, arguments: &[&str], input: &str, language: &str) -> Output {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_federation"))
+            .arg("wugan-node")
+            .args(arguments)
+            .arg("--socket")
+            .arg(self.cluster.layout().node_admin(node))
+            .current_dir(&self.desk)
+            .env("LC_ALL", language)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    /// The command must fail, and say this.
+    fn refused(&self, node: &str, arguments: &[&str], input: &str, says: &str) {
+        let output = self.run(node, arguments, input, "C");
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(says) && output.stdout.is_empty(), "{arguments:?}: {said}");
+    }
+
+    fn done(&self, node: &str, arguments: &[&str], input: &str) -> Output {
+        let output = self.run(node, arguments, input, "C");
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        output
+    }
+
+    /// The requests that a node shows, as JSON.
+    fn requests(&self, node: &str) -> Vec<serde_json::Value> {
+        let output = self.done(node, &["requests", "--json"], "");
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        answer["requests"].as_array().unwrap().clone()
+    }
+
+    /// Waits until a node shows a request in this state.
+    fn await_state(&self, node: &str, request: &str, state: &str) {
+        let until = Instant::now() + Duration::from_secs(60);
+        let found = |listed: &serde_json::Value| listed["request"] == request && listed["state"]["state"] == state;
+        while !self.requests(node).iter().any(found) {
+            assert!(Instant::now() < until, "{node} does not show {state}: {:?}", self.requests(node));
+            sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+fn disclose_arguments<'a>(row: &'a Decided, more: &[&'a str]) -> Vec<&'a str> {
+    let all = ["disclose", "--month", MONTH, "--matter", &row.matter, "--reason", "correction", "--note", "why.txt"];
+    [&all[..], more].concat()
+}
+
+const FROM_STDIN: [&str; 2] = ["--person-file", "-"];
+
+#[test]
+fn operators_ask_approve_and_read_the_answer() {
+    let (city, desk) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let dir = city.path().to_owned();
+    let plan = CityPlan { seed: SEED, rounds: 1, records: 6_000, ..CityPlan::for_people(200) };
+    let text = catalogue(SEED).0;
+    generate(&plan, &text, &dir).unwrap();
+    install_roster(&dir, MONTH, true).unwrap();
+    let rosters = [format!("roster.{MONTH}.csv")];
+    let mut cluster = Cluster::start(&dir, &rosters, env!("CARGO_BIN_EXE_federation")).unwrap();
+    cluster.round(MONTH.parse().unwrap(), |_, _| Ok(())).unwrap();
+    let policy = Policy::read(text.as_bytes()).unwrap();
+    let rows = decided(&dir, &policy, MONTH).unwrap();
+    let may_be_asked = |row: &&Decided| row.decision == "suspected" && expected(&dir, MONTH, row).is_ok();
+    let row = rows.iter().filter(may_be_asked).find(|row| row.owner != BUREAU).unwrap().clone();
+    let certified = rows.iter().find(|other| other.owner == row.owner && other.decision == "certified").unwrap();
+    let others = policy.departments.iter().map(|department| department.id.as_str());
+    let others: Vec<&str> = others.filter(|id| *id != row.owner && *id != BUREAU).collect();
+    let mut office = Office { cluster, dir: dir.clone(), desk: desk.path().to_owned() };
+    fs::write(office.desk.join("why.txt"), NOTE).unwrap();
+    fs::write(office.desk.join("person.txt"), format!("{}\n", row.person)).unwrap();
+
+    refusals_of_the_owner(&office, &row, certified);
+    let arguments = disclose_arguments(&row, &["--person-file", "person.txt", "--json"]);
+    let asked: serde_json::Value = serde_json::from_slice(&office.done(&row.owner, &arguments, "").stdout).unwrap();
+    let request = asked["request"].as_str().unwrap().to_owned();
+    assert_eq!(asked["left"], 9);
+    approvals(&office, &row.owner, &others, &request);
+    office.await_state(&row.owner, &request, "written");
+    let channels = told(&dir, MONTH, &row, &request).unwrap().unwrap();
+    assert_eq!(channels, expected(&dir, MONTH, &row).unwrap());
+    the_owner_reads(&office, &row, &request);
+
+    let parties = office.cluster.parties();
+    parties.into_iter().for_each(|party| assert!(office.cluster.terminate(party).unwrap().success()));
+    nothing_is_left_with_others(&office, &row, &request);
+    the_audit_counts(&dir, &row);
+}
+
+/// What the owner's operator gets wrong.
+fn refusals_of_the_owner(office: &Office, row: &Decided, certified: &Decided) {
+    let from_stdin = disclose_arguments(row, &FROM_STDIN);
+    office.refused(&row.owner, &disclose_arguments(certified, &FROM_STDIN), &certified.person, "not suspected");
+    office.refused(&row.owner, &from_stdin, "11010519491231002X", "not on the roster");
+    office.refused(&row.owner, &from_stdin, "110105194912310021", "no valid ID number");
+    office.refused(&row.owner, &from_stdin, &"1".repeat(2_000), "longer than 1024 bytes");
+    let person = row.person.as_str();
+    let other_month: Vec<&str> = from_stdin.iter().map(|a| if *a == MONTH { "2026-05" } else { a }).collect();
+    office.refused(&row.owner, &other_month, person, "no round of that month counts");
+    let no_note: Vec<&str> = from_stdin.iter().map(|a| if *a == "why.txt" { "none.txt" } else { a }).collect();
+    office.refused(&row.owner, &no_note, person, "none.txt cannot be read");
+    let wrong: Vec<&str> = from_stdin.iter().map(|a| if *a == "correction" { "curiosity" } else { a }).collect();
+    let usage = office.run(&row.owner, &wrong, person, "C");
+    assert_eq!(usage.status.code(), Some(2));
+    assert!(String::from_utf8(usage.stderr).unwrap().contains("objection"), "the codes are named");
+    assert!(office.requests(&row.owner).is_empty());
+}
+
+/// Two members approve, after they and others tried what they may not.
+fn approvals(office: &Office, owner: &str, others: &[&str], request: &str) {
+    let digits = &request[..8];
+    for node in [owner, BUREAU].into_iter().chain(others.iter().copied()) {
+        office.await_state(node, request, "open");
+    }
+    let [first, second] = [others[0], others[1]];
+    let shown = String::from_utf8(office.done(first, &["requests"], "").stdout).unwrap();
+    for part in [request, owner, MONTH, "wrong", "approved by nobody", "approvals lacking: 2"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    office.refused(owner, &["approve", digits, "--yes"], "", "your own department's request");
+    office.refused(BUREAU, &["approve", digits, "--yes"], "", "coordinator's bureau may not approve");
+    office.refused(first, &["approve", digits], "n\n", "not approved");
+    office.refused(first, &["approve", digits], "", "not approved");
+    office.refused(first, &["approve", &request[..7]], "y\n", "at least the first 8 digits");
+    office.refused(first, &["approve", "00000000", "--yes"], "", "no open request");
+    let asked = office.done(first, &["approve", digits], "y\n");
+    let question = String::from_utf8(asked.stderr).unwrap();
+    assert!(question.contains(owner) && question.contains("By approving you agree") && question.contains("[y/N]"));
+    office.refused(first, &["approve", digits, "--yes"], "", "your department has approved it");
+    office.done(second, &["approve", request, "--yes"], "");
+}
+
+/// What the owner's department finds in its folder and on its screen.
+fn the_owner_reads(office: &Office, row: &Decided, request: &str) {
+    let folder = office.dir.join("departments").join(&row.owner).join("disclosures");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&folder.join(format!("{MONTH}.csv"))), 0o600);
+    assert_eq!(mode(&office.cluster.layout().node_admin(&row.owner)), 0o600);
+    let notes = files_with(&folder, &[NOTE.as_bytes()]).unwrap();
+    assert!(matches!(&notes[..], [note] if note.ends_with(".note")), "{notes:?}");
+    let shown = office.run(&row.owner, &["requests"], "", "zh_CN.UTF-8");
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains(request) && shown.contains("答复在本部门文件夹 disclosures/ 中"), "{shown}");
+}
+
+/// The person, the row and the answer are with nobody who should not have them, nor in anybody's log.
+fn nothing_is_left_with_others(office: &Office, row: &Decided, request: &str) {
+    let owner = office.cluster.party(&row.owner, Role::Node).unwrap();
+    let facts = Journal::open(&office.cluster.state(owner).join("state.sqlite")).unwrap().facts().unwrap();
+    let opening = facts.into_iter().find(|(name, _)| name.starts_with("opening/")).unwrap().1;
+    let aggregator = office.cluster.federation().aggregator();
+    let facts = Journal::open(&office.cluster.state(aggregator).join("state.sqlite")).unwrap().facts().unwrap();
+    let (name, seed) = facts.into_iter().find(|(name, _)| name.starts_with("seed/")).unwrap();
+    let round: Digest = name.trim_start_matches("seed/").parse().unwrap();
+    let purpose = Purpose::Disclosure(request.parse().unwrap());
+    let salt = RoundSeed::new(seed.try_into().unwrap()).derive(&round.0, purpose);
+    let secrets: [&[u8]; 5] = [row.person.as_bytes(), NOTE.as_bytes(), &opening[..32], hex_of(&opening[..32]), &salt];
+    for party in office.cluster.parties() {
+        let state = office.cluster.state(party);
+        let found = files_with(&state, &secrets).unwrap();
+        let database = |path: &String| party == owner && path.contains("state.sqlite");
+        let (own, others): (Vec<String>, Vec<String>) = found.into_iter().partition(database);
+        assert!(others.is_empty(), "{others:?}");
+        assert_eq!(own.is_empty(), party != owner, "the search finds what is there");
+    }
+}
+
+/// Hexadecimal digits, for a search: leaked once, in a test.
+fn hex_of(bytes: &[u8]) -> &'static [u8] {
+    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Box::leak(text.into_bytes().into_boxed_slice())
+}
+
+fn the_audit_counts(dir: &Path, row: &Decided) {
+    let key = authority(dir).unwrap().try_into().unwrap();
+    let report = verify(&log_folder::read(&dir.join("coordinator/log")).unwrap(), &key);
+    assert_eq!(report.findings, []);
+    let (owner, matter) = (row.owner.clone(), row.matter.clone());
+    let totals = DisclosureTotals { owner, matter, requests: 1, approvals: 2, disclosures: 1, refused: 0 };
+    assert_eq!(report.disclosures, [totals]);
+    let audited = audit_city(dir).unwrap();
+    let approvals: Vec<&BTreeSet<String>> = audited.disclosures.values().map(|(_, approvals)| approvals).collect();
+    assert!(matches!(&approvals[..], [approvals] if approvals.len() == 2));
+}
+
+/// A random policy under which somebody outside the bureau is suspected because of negative records.
+const SEED: u64 = 3;
+const NOTE: &str = "The neighbours say that he moved away; the record may be his brother's.";
