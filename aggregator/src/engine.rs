@@ -1,14 +1,20 @@
 //! What the aggregator does next, by comparing what the log says with what is done.
 
+mod disclosing;
+
 use wugan_protocol::{
+    engine::{Command, Engine, Input},
+    envelope::Signers,
     file::FileKey,
-    hexes::Digest,
+    hexes::{Digest, Hex},
     ledger::{Round, row_files},
     manifest::Federation,
+    member::RestoreError,
+    message::Message,
     party::{MemberNumber, Party, Role},
     policy::Class,
     reason::Reason,
-    stage::{Fault, Stage},
+    stage::{Fault, Fresh, Restored, Stage},
     statement::{Announcement, Receipt, Statement},
 };
 use wugan_transport::{
@@ -17,10 +23,82 @@ use wugan_transport::{
     server::{self, ServerEngine},
 };
 
-use crate::work::Task;
+use crate::{
+    disclose::{DiscloseDone, DiscloseTask},
+    work::Task,
+};
+use disclosing::Disclosing;
 
-/// The aggregator's state machine.
-pub type AggregatorEngine = ServerEngine<Task>;
+/// The aggregator's state machine: that of every server, and beside it disclosure.
+pub struct AggregatorEngine {
+    server: Server,
+    disclosing: Disclosing,
+}
+
+/// What the aggregator's surroundings tell it.
+#[derive(Debug)]
+pub enum Local {
+    /// What came of a job that every server has.
+    Server(server::Done<TaskKey>),
+    /// What came of a look at one row.
+    Disclosed(DiscloseDone),
+}
+
+/// Work for a thread.
+#[derive(Debug)]
+pub enum Job {
+    /// What every server has.
+    Server(server::Job<Task>),
+    /// A look at one row.
+    Disclose(DiscloseTask),
+}
+
+impl AggregatorEngine {
+    /// Restores the aggregator; `fresh` gives 32 fresh random bytes at each call.
+    ///
+    /// # Errors
+    /// State that is not this aggregator's.
+    pub fn restore(
+        federation: Federation,
+        signers: Signers,
+        restored: Restored<'_>,
+        fresh: Fresh,
+    ) -> Result<AggregatorEngine, RestoreError> {
+        ServerEngine::restore(federation, signers, restored, fresh).map(AggregatorEngine::around)
+    }
+
+    /// The aggregator around what every server does.
+    pub fn around(server: ServerEngine<Task>) -> AggregatorEngine {
+        AggregatorEngine { server, disclosing: Disclosing::default() }
+    }
+}
+
+impl Engine for AggregatorEngine {
+    type Local = Local;
+    type Job = Job;
+
+    fn handle(&mut self, input: Input<Local>, now: u64) -> Vec<Command<Job>> {
+        let mut out = Vec::new();
+        let stage = self.server.stage_mut();
+        let input = match input.inner() {
+            Err(Local::Server(done)) => Input::Local(done),
+            Err(Local::Disclosed(done)) => {
+                self.disclosing.looked(stage, done, now, &mut out);
+                Input::Tick
+            }
+            Ok(Input::Message(from, Message::Question { request, opening })) => {
+                self.disclosing.question(stage, from, (Hex(request), opening), now, &mut out);
+                Input::Tick
+            }
+            Ok(input) => input,
+        };
+        out.extend(self.server.handle(input, now).into_iter().map(|command| command.outer(Job::Server)));
+        self.disclosing.tell(self.server.stage(), &mut out);
+        out
+    }
+}
+
+type Server = ServerEngine<Task>;
 
 type Step = server::Step<Task>;
 
@@ -72,7 +150,7 @@ impl server::Task for Task {
         if late { Err(Reason::TooLate) } else { Ok(()) }
     }
 
-    fn lacking(server: &AggregatorEngine, round: &Round) -> Vec<Step> {
+    fn lacking(server: &Server, round: &Round) -> Vec<Step> {
         if round.list().is_none() {
             return Vec::new();
         }
@@ -84,7 +162,7 @@ impl server::Task for Task {
 
 /// How far a round is.
 struct Progress<'a> {
-    server: &'a AggregatorEngine,
+    server: &'a Server,
     stage: &'a Stage,
     round: &'a Round,
 }

@@ -2,16 +2,25 @@
 
 use std::path::Path;
 
-use wugan_transport::{check::Finding, server, shell::ServiceError};
+use wugan_transport::{
+    check::Finding,
+    server,
+    shell::{self, ServiceError},
+};
 
-use crate::work::Task;
+use crate::{
+    AggregatorEngine,
+    work::{AggregatorWorker, Task},
+};
 
 /// Runs the aggregator of a configuration file until SIGTERM.
 ///
 /// # Errors
 /// See [`ServiceError`].
 pub fn run(config: &Path) -> Result<(), ServiceError> {
-    server::run::<Task>(config)
+    let (setup, server, rounds) = server::open::<Task>(config)?;
+    let worker = AggregatorWorker::new(rounds);
+    Ok(shell::run(setup, AggregatorEngine::around(server), worker, |_, _| {})?)
 }
 
 /// Tries a configuration, changing nothing.

@@ -13,9 +13,13 @@ use wugan_protocol::{
     stage::{Fault, stop_text},
     statement::Announcement,
 };
-use wugan_transport::rounds::{Made, Rounds};
+use wugan_transport::{
+    rounds::{Made, Rounds},
+    server, shell,
+};
 
 use crate::{
+    Job, Local,
     combine::{CombineError, Signals},
     rows::{RowList, check_list, check_sizes},
 };
@@ -60,6 +64,34 @@ impl Task {
                 files.combine(&bitmaps, &seed).map(|made| vec![made])
             }
         }
+    }
+}
+
+/// Runs the aggregator's jobs, on any number of threads.
+#[derive(Clone, Debug)]
+pub struct AggregatorWorker {
+    rounds: Rounds,
+    server: server::Worker,
+}
+
+impl AggregatorWorker {
+    /// A worker on these rounds.
+    pub fn new(rounds: Rounds) -> AggregatorWorker {
+        AggregatorWorker { server: server::Worker::new(rounds.clone()), rounds }
+    }
+
+    /// Runs a job to its end.
+    pub fn run(&self, job: Job) -> Local {
+        match job {
+            Job::Server(job) => Local::Server(self.server.run(job)),
+            Job::Disclose(task) => Local::Disclosed(task.run(&self.rounds)),
+        }
+    }
+}
+
+impl shell::Worker<Job, Local> for AggregatorWorker {
+    fn run(&self, job: Job, tell: &mut dyn FnMut(Local)) {
+        tell(AggregatorWorker::run(self, job));
     }
 }
 

@@ -177,6 +177,7 @@ fn outcome(report: &Report, json: bool, language: Language) -> Outcome {
         return Outcome { text: as_json(report), found };
     }
     let mut lines: Vec<String> = report.findings.iter().map(|finding| finding.text(language)).collect();
+    lines.extend(report.disclosures.iter().map(|totals| totals.text(language)));
     lines.push(verdict(report).said(language));
     Outcome { text: lines.join("\n"), found }
 }

@@ -5,6 +5,7 @@
 //! that too few members cosigned. What the log cannot show (whether a department's records are true) is not looked at.
 #![forbid(unsafe_code)]
 
+pub mod disclosures;
 mod explain;
 pub mod finding;
 pub mod folder;

@@ -25,6 +25,7 @@ use wugan_protocol::{
 };
 
 use crate::{
+    disclosures::{self, DisclosureTotals},
     finding::{Finding, Rule},
     folder::LogFiles,
 };
@@ -38,6 +39,8 @@ pub struct Report {
     pub entries: u64,
     /// The months of counted rounds.
     pub months: Vec<Month>,
+    /// How often single suspicions were looked into.
+    pub disclosures: Vec<DisclosureTotals>,
     /// Everything that is not as it should be; empty for a log in order.
     pub findings: Vec<Finding>,
 }
@@ -50,7 +53,7 @@ pub fn verify(files: &LogFiles, authority: &[u8; 32]) -> Report {
 /// The same; each entry is shown to `watch` with the ledger that it led to. Also what all of them led to, unless it
 /// cannot be told whose log this is.
 pub fn verify_and_watch(files: &LogFiles, authority: &[u8; 32], watch: Watch<'_>) -> (Report, Option<Ledger>) {
-    let mut audit = Audit { files, findings: Vec::new(), months: Vec::new() };
+    let mut audit = Audit { files, findings: Vec::new(), months: Vec::new(), disclosures: Vec::new() };
     let entries = audit.entries();
     let federation = audit.federation(&entries, authority);
     let ledger = federation.as_ref().map(|federation| {
@@ -61,6 +64,7 @@ pub fn verify_and_watch(files: &LogFiles, authority: &[u8; 32], watch: Watch<'_>
         federation: federation.map(|federation| federation.manifest().name.clone()),
         entries: entries.len() as u64,
         months: audit.months,
+        disclosures: audit.disclosures,
         findings: audit.findings,
     };
     (report, ledger)
@@ -73,6 +77,7 @@ struct Audit<'a> {
     files: &'a LogFiles,
     findings: Vec<Finding>,
     months: Vec<Month>,
+    disclosures: Vec<DisclosureTotals>,
 }
 
 impl Audit<'_> {
@@ -205,6 +210,7 @@ impl Audit<'_> {
         if !cosigned_before_next {
             self.quorum(&ledger, None);
         }
+        self.disclosures = disclosures::totals(&ledger);
         self.cosigned_file(ledger.closed(), federation);
         ledger
     }
@@ -285,7 +291,7 @@ impl Audit<'_> {
 /// own are never late.
 fn is_late(party: Option<Party>, reason: Reason) -> bool {
     let orders = party.is_none_or(|party| party.role == Role::Coordinator);
-    !orders && matches!(reason, Reason::TooLate | Reason::OtherRound | Reason::Repeated)
+    !orders && matches!(reason, Reason::TooLate | Reason::OtherRound | Reason::Repeated | Reason::Deleted)
 }
 
 /// The tiles of a tree of these entries, by path.

@@ -6,6 +6,9 @@ use wugan_protocol::{month::Month, reason::Reason};
 
 use crate::status::Status;
 
+/// Asks a running coordinator.
+pub type Client = wugan_transport::client::Client<Request, Response>;
+
 /// What the coordinator's staff asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "cmd", rename_all = "snake_case", deny_unknown_fields)]

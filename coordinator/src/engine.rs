@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use wugan_protocol::{
-    engine::{Command, Engine, Input, Offer, Severity, Stop},
+    engine::{Command, Engine, Input, Offer, Severity, Stop, Ticket},
     envelope::{Signers, Unverified},
     file::FileKey,
     ledger::{Logged, RoundTimes},
@@ -40,24 +40,16 @@ pub enum Local {
     Decided(DecideDone),
     /// A [`Job::Delete`] ended.
     Deleted(DeleteDone),
-    /// A [`Job::Answer`] ended: the answer was written, or the asker had gone.
-    Answered,
 }
 
 /// Work that the coordinator hands out.
 #[derive(Debug)]
 pub enum Job {
-    /// Answer the staff: one JSON line, without its line feed.
-    Answer(Ticket, String),
     /// Decide one owner's rows: [`DecideTask::run`].
     Decide(Box<DecideTask>),
     /// Delete what was kept long enough: [`DeleteTask::run`].
     Delete(DeleteTask),
 }
-
-/// The shell's number of a request of the staff.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Ticket(pub u64);
 
 /// The coordinator. See the crate's documentation.
 pub struct CoordinatorEngine {
@@ -155,7 +147,7 @@ impl CoordinatorEngine {
 
     fn take(&mut self, input: Input<Local>, now: u64) -> Vec<Command<Job>> {
         match input {
-            Input::Tick | Input::Local(Local::Answered) => Vec::new(),
+            Input::Tick => Vec::new(),
             Input::Up(party) => {
                 self.peers.up(party);
                 Vec::new()
@@ -170,7 +162,7 @@ impl CoordinatorEngine {
             Input::Local(Local::Decided(done)) => self.bits.decided(&mut self.log, done, now),
             Input::Local(Local::Deleted(done)) => self.retention.deleted(&mut self.log, done, now),
             Input::Local(Local::Admin(ticket, request)) => {
-                vec![Command::Local(Job::Answer(ticket, self.admin(&request, now).line()))]
+                vec![Command::Answer(ticket, self.admin(&request, now).line())]
             }
         }
     }
@@ -238,9 +230,12 @@ impl CoordinatorEngine {
             Message::Answer { owner, batch, source, evaluated, proof } => {
                 relay::answer(log, peers, party, (*owner, *batch, *source), evaluated, proof)
             }
-            Message::Follow { .. } | Message::Entries { .. } | Message::Checkpoint { .. } | Message::Online { .. } => {
-                Err(Reason::NotAllowed)
-            }
+            Message::Follow { .. }
+            | Message::Entries { .. }
+            | Message::Checkpoint { .. }
+            | Message::Online { .. }
+            | Message::Question { .. }
+            | Message::Disclosed { .. } => Err(Reason::NotAllowed),
         };
         match relayed {
             Ok(parties) if parties.is_empty() => Vec::new(),

@@ -10,7 +10,6 @@
 
 pub mod admin;
 pub mod check;
-pub mod client;
 pub mod config;
 pub mod decide;
 pub mod engine;
@@ -20,7 +19,6 @@ mod peers;
 mod relay;
 mod round;
 pub mod service;
-mod socket;
 pub mod status;
 #[cfg(test)]
 mod testing;
@@ -29,5 +27,5 @@ mod tests;
 mod text;
 pub mod watch;
 
-pub use engine::{CoordinatorEngine, Job, Local, Ticket};
+pub use engine::{CoordinatorEngine, Job, Local};
 pub use round::retain::{DeleteDone, DeleteTask};

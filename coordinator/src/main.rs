@@ -7,10 +7,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use wugan_coordinator::{
-    admin::{Request, Response},
-    client::Client,
-};
+use wugan_coordinator::admin::{Client, Request, Response};
 use wugan_protocol::{month::Month, text::Failure};
 use wugan_transport::{language, tell};
 

@@ -3,8 +3,9 @@
 use std::{fs, io, path::Path};
 
 use wugan_keys::store;
-use wugan_protocol::party::Role;
+use wugan_protocol::{engine::Ticket, party::Role};
 use wugan_transport::{
+    admin,
     home::{Home, Stored, fresh, read_config},
     listen_socket,
     rounds::Rounds,
@@ -12,10 +13,10 @@ use wugan_transport::{
 };
 
 use crate::{
+    admin::Request,
     config::Config,
     engine::{CoordinatorEngine, Job, Local},
     log_folder::{COSIGNED, LogFolder},
-    socket::{self, Desk},
 };
 
 /// Runs the coordinator of a configuration file until SIGTERM.
@@ -29,18 +30,20 @@ pub fn run(config: &Path) -> Result<(), ServiceError> {
     let announcements = base.join(&config.coordinator.announcements);
     let setup = read_announcements(&announcements).map_err(opening(&announcements))?;
     let log = open_log(&home, &stored, &base.join(&config.member.policy))?;
-    let admin = base.join(&config.coordinator.admin);
-    let failed = |error| ServiceError::Admin { socket: admin.clone(), error };
-    let listener = socket::open(&admin).map_err(failed)?;
+    let socket = admin::open(&base.join(&config.coordinator.admin))?;
     let listen = Some(listen_socket(&config.server.listen)?);
     let federation = home.federation.clone();
     let signers = home.keys.signers();
     let engine = CoordinatorEngine::restore(federation, signers, &stored.log, &stored.facts, setup, Box::new(fresh))?;
-    let desk = Desk::default();
-    let worker = CoordinatorWorker { rounds: Rounds::new(home.state.join("rounds")), desk: desk.clone() };
+    let worker = CoordinatorWorker { rounds: Rounds::new(home.state.join("rounds")) };
     let accept = home.federation.parties().filter(|party| *party != home.party).collect();
     let setup = Setup { listen, accept, log: Some(Box::new(log)), ..Setup::of(home) };
-    Ok(shell::run(setup, engine, worker, |locals| socket::serve(listener, desk, locals))?)
+    Ok(shell::run(setup, engine, worker, |locals, desk| admin::serve(socket, desk, locals, read))?)
+}
+
+/// What the engine is told of a line of the staff's, or the line that refuses it.
+fn read(ticket: Ticket, line: &[u8]) -> Result<Local, String> {
+    Request::read(line).map(|request| Local::Admin(ticket, request)).map_err(|refusal| refusal.line())
 }
 
 /// The log's folder, in it the policy that the log's manifest names, and beside it the key that verifies its
@@ -60,16 +63,11 @@ fn open_log(home: &Home, stored: &Stored, policy: &Path) -> Result<LogFolder, Se
 
 struct CoordinatorWorker {
     rounds: Rounds,
-    desk: Desk,
 }
 
 impl Worker<Job, Local> for CoordinatorWorker {
     fn run(&self, job: Job, tell: &mut dyn FnMut(Local)) {
         tell(match job {
-            Job::Answer(ticket, line) => {
-                self.desk.answer(ticket, line);
-                Local::Answered
-            }
             Job::Decide(task) => Local::Decided(task.run(&self.rounds)),
             Job::Delete(task) => Local::Deleted(task.run(&self.rounds)),
         });

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use wugan_protocol::{
-    engine::{Command, Engine as _, Fact, Input, Offer},
+    engine::{Command, Engine as _, Fact, Input, Offer, Ticket},
     envelope::{Body, Head, Signer, Signers},
     file::{FileKey, Header},
     hexes::{Digest, Hex},
@@ -23,7 +23,7 @@ use wugan_protocol::{
 };
 
 use crate::{
-    CoordinatorEngine, Job, Local, Ticket,
+    CoordinatorEngine, Job, Local,
     admin::{Request, Response},
     round::node,
 };
@@ -224,7 +224,7 @@ impl Rig {
         let ticket = Ticket(self.ticket);
         let commands = self.feed(Input::Local(Local::Admin(ticket, request)));
         let mut lines = commands.iter().filter_map(|command| match command {
-            Command::Local(Job::Answer(to, line)) if *to == ticket => Some(line),
+            Command::Answer(to, line) if *to == ticket => Some(line),
             _ => None,
         });
         let line = lines.next().unwrap();

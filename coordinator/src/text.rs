@@ -115,16 +115,3 @@ texts! {
 fn list<T: AsRef<str>>(language: Language, names: impl IntoIterator<Item = T>) -> String {
     names.into_iter().map(|name| name.as_ref().to_owned()).collect::<Vec<_>>().said(language)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use wugan_protocol::text::clock;
-
-    #[test]
-    fn times_are_those_of_the_city() {
-        let text = Text::TooSoon { from: clock(1_793_462_400), days: 25 };
-        assert!(text.said(Language::English).ends_with("25 days between rounds; open it from 2026-11-01 00:00 on"));
-        assert!(text.said(Language::Chinese).contains("请在 2026-11-01 00:00 之后"));
-    }
-}

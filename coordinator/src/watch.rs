@@ -8,10 +8,10 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 use wugan_protocol::text::{Failure, Language};
+use wugan_transport::client::ClientError;
 
 use crate::{
-    admin::{Request, Response},
-    client::{Client, ClientError},
+    admin::{Client, Request, Response},
     status::{Phase, Status},
 };
 

@@ -62,6 +62,9 @@ pub fn check(config: &Path, month: Month) -> Result<(Vec<Finding>, Vec<Checked>)
     let check::Checked { mut findings, place } = check::member(&config.member, &base, &wanted);
     let department = base.join(&config.node.department);
     findings.push(Finding::of(What::File { path: department.clone() }, check::writable(&department)));
+    let admin = base.join(&config.node.admin);
+    let folder = admin.parent().unwrap_or(Path::new("/"));
+    findings.push(Finding::of(What::File { path: admin.clone() }, check::writable(folder)));
     let announcement = announcement_path(&base.join(&config.member.keys));
     if !base.join(&config.member.state).join(DATABASE).exists() {
         let made = fs::metadata(&announcement);

@@ -21,13 +21,24 @@ pub struct Config {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NodeConfig {
-    /// Folder with `channels/`, `roster.csv`, and what the node writes: `quarantine.csv`, `decisions/`.
+    /// Folder with `channels/`, `roster.csv`, and what the node writes: `quarantine.csv`, `decisions/`,
+    /// `disclosures/`.
     pub department: PathBuf,
     /// Share of bad rows, in percent, above which a channel fails.
     #[serde(default = "bad_percent_max")]
     pub bad_percent_max: u32,
+    /// The admin socket, made with mode 0600.
+    #[serde(default = "admin")]
+    pub admin: PathBuf,
 }
+
+/// Where the admin socket is unless the configuration says otherwise.
+pub const ADMIN: &str = "/run/wugan-node/admin.sock";
 
 fn bad_percent_max() -> u32 {
     BAD_PERCENT_MAX
+}
+
+fn admin() -> PathBuf {
+    ADMIN.into()
 }

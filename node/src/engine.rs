@@ -1,6 +1,8 @@
 //! A node's state machine. After each input it compares what the log says should be with what is done, and asks for
 //! what lacks; a restart runs the same comparison.
 
+mod approving;
+mod disclosing;
 mod enrolling;
 mod files;
 mod retention;
@@ -10,8 +12,9 @@ mod serving;
 use std::collections::BTreeMap;
 
 use wugan_protocol::{
-    engine::{Command, Engine, Fact, Input, Severity, Stop},
+    engine::{Command, Engine, Fact, Input, Severity, Stop, Ticket},
     envelope::{Signers, Unverified},
+    hexes::Hex,
     ledger::Logged,
     manifest::Federation,
     member::{CHECKPOINT, Member, RestoreError},
@@ -23,7 +26,11 @@ use wugan_protocol::{
 
 use wugan_transport::home::Stored;
 
-use crate::work::{Done, Job};
+use crate::{
+    admin::Request,
+    work::{Done, Job},
+};
+use disclosing::Disclosing;
 use enrolling::Enrolling;
 use files::Files;
 use retention::Deletion;
@@ -33,6 +40,15 @@ use serving::Serving;
 /// What an input leads to.
 type Commands = Vec<Command<Job>>;
 
+/// What a node's surroundings tell it.
+#[derive(Debug)]
+pub enum Local {
+    /// What a job says.
+    Done(Done),
+    /// The staff asks for something.
+    Admin(Ticket, Request),
+}
+
 /// The state machine of one department's node.
 pub struct NodeEngine {
     member: Member,
@@ -41,6 +57,7 @@ pub struct NodeEngine {
     enrolling: Enrolling,
     preparation: Preparation,
     files: Files,
+    disclosing: Disclosing,
     /// What is being deleted.
     deleting: Option<Deletion>,
     /// What the coordinator's clock showed, as last told, and this node's at that moment.
@@ -70,6 +87,7 @@ impl NodeEngine {
             enrolling: Enrolling::restore(&stored.facts),
             preparation: Preparation::restore(&stored.facts),
             files: Files::default(),
+            disclosing: Disclosing::restore(&stored.facts),
             deleting: None,
             coordinator_clock: None,
             member,
@@ -97,6 +115,11 @@ impl NodeEngine {
     }
 
     fn message(&mut self, from: Party, message: Message, now: u64) -> Commands {
+        if let Message::Disclosed { request, reply } = message {
+            let expected = from == self.member.federation().aggregator();
+            let blame = || vec![Command::Disconnect(from, Reason::NotAllowed)];
+            return if expected { self.disclosed(Hex(request), reply, now) } else { blame() };
+        }
         if from != self.member.federation().coordinator() {
             return vec![Command::Disconnect(from, Reason::NotAllowed)];
         }
@@ -114,11 +137,13 @@ impl NodeEngine {
             }
             Message::Batch { owner, batch, blinded, .. } => self.serve(owner, batch, blinded, now),
             Message::Answer { batch, source, evaluated, proof, .. } => self.answered(batch, source, evaluated, proof),
-            Message::Follow { .. } | Message::Submit { .. } => vec![Command::Disconnect(from, Reason::NotAllowed)],
+            Message::Follow { .. } | Message::Submit { .. } | Message::Question { .. } | Message::Disclosed { .. } => {
+                vec![Command::Disconnect(from, Reason::NotAllowed)]
+            }
         }
     }
 
-    fn local(&mut self, done: Done, now: u64) -> Commands {
+    fn done(&mut self, done: Done, now: u64) -> Commands {
         match done {
             Done::Failed(text) => vec![Command::Stop(Stop::Machine(text))],
             Done::Evaluated(answer) => self.evaluated(*answer, now),
@@ -128,6 +153,9 @@ impl NodeEngine {
             Done::Enrolled { batch, source } => self.enrolled(batch, source, now),
             Done::AnswerRefused { batch, source } => self.answer_refused(batch, source, now),
             Done::Deleted => self.deleted(now),
+            Done::RowFound { ticket, found } => self.row_found(ticket, found, now),
+            Done::Disclosed { request, text } => self.written(request, &text),
+            Done::NotDisclosed { request, reason } => self.not_written(request, reason, now),
             done => self.round_done(done, now),
         }
     }
@@ -159,6 +187,7 @@ impl NodeEngine {
             commands.extend(self.enrol());
             commands.extend(self.make_rows(now));
             commands.extend(self.take_decisions());
+            commands.extend(self.ask_aggregator(now));
         }
         commands.extend(self.send_files(now));
         commands
@@ -166,11 +195,11 @@ impl NodeEngine {
 }
 
 impl Engine for NodeEngine {
-    type Local = Done;
+    type Local = Local;
     type Job = Job;
 
-    fn handle(&mut self, input: Input<Done>, now: u64) -> Commands {
-        let coordinator = self.member.federation().coordinator();
+    fn handle(&mut self, input: Input<Local>, now: u64) -> Commands {
+        let (coordinator, aggregator) = (self.member.federation().coordinator(), self.member.federation().aggregator());
         let mut commands = match input {
             Input::Tick => self.delete_expired(now),
             Input::Up(party) => {
@@ -179,6 +208,9 @@ impl Engine for NodeEngine {
             }
             Input::Down(party) => {
                 self.files.down(party);
+                if party == aggregator {
+                    self.disclosing.down();
+                }
                 if party == coordinator {
                     self.member.down();
                     self.enrolling.online([].into());
@@ -188,7 +220,8 @@ impl Engine for NodeEngine {
             Input::Message(from, message) => self.message(from, message, now),
             Input::File(offer) => self.offered(offer),
             Input::Sent { to, round, file, reply } => self.sent(to, (round, file), reply, now),
-            Input::Local(done) => self.local(done, now),
+            Input::Local(Local::Done(done)) => self.done(done, now),
+            Input::Local(Local::Admin(ticket, request)) => self.admin(ticket, request, now),
         };
         commands.extend(self.reconcile(now));
         commands

@@ -72,7 +72,7 @@ impl RowMaker<'_> {
     pub fn make(&self, map: &RowMap<'_>, rows: &[u32]) -> io::Result<Vec<Made>> {
         let mut made = Vec::new();
         for class in Class::ALL {
-            let channels = self.channels(class);
+            let channels = applying(self.policy, self.matters, class);
             let mut counts = Vec::new();
             let mut items = Sorter::new(self.spill, MEMORY_BYTES);
             let handles = Purpose::Handles { owner: self.owner, class: class.index() as u8 };
@@ -163,32 +163,32 @@ impl RowMaker<'_> {
         Ok(made)
     }
 
-    /// The channels of a class that are present at one of the owner's matters.
-    fn channels(&self, class: Class) -> Vec<Applying> {
-        let applying = |channel: &Channel| Applying {
-            number: channel.number,
-            source: channel.source,
-            matters: self.matters.iter().map(|matter| matter.present().contains(&channel.number)).collect(),
-        };
-        let channels = self.policy.channels.iter().filter(|channel| channel.class == class).map(applying);
-        channels.filter(|channel| channel.matters.contains(&true)).collect()
-    }
-
     fn header(&self, file: FileKey, count: u64, rows: Vec<u32>) -> Header {
         Header { salt: self.seed.derive(&self.round.0, Purpose::Salt(file)), count, rows }
     }
 }
 
+/// The channels of a class that are present at one of the owner's matters, in the order of their numbers.
+pub(crate) fn applying(policy: &Policy, matters: &[MatterRound], class: Class) -> Vec<Applying> {
+    let applying = |channel: &Channel| Applying {
+        number: channel.number,
+        source: channel.source,
+        matters: matters.iter().map(|matter| matter.present().contains(&channel.number)).collect(),
+    };
+    let channels = policy.channels.iter().filter(|channel| channel.class == class).map(applying);
+    channels.filter(|channel| channel.matters.contains(&true)).collect()
+}
+
 /// A channel and at which of the owner's matters it is present.
-struct Applying {
-    number: u16,
+pub(crate) struct Applying {
+    pub(crate) number: u16,
     source: MemberNumber,
     matters: Vec<bool>,
 }
 
 impl Applying {
     /// The rows of the channel's records: person and row, ascending by person.
-    fn rows(&self, map: &RowMap<'_>) -> io::Result<impl Iterator<Item = io::Result<(PersonId, u32)>>> {
+    pub(crate) fn rows(&self, map: &RowMap<'_>) -> io::Result<impl Iterator<Item = io::Result<(PersonId, u32)>>> {
         let applies = |row: &io::Result<RowOf>| row.as_ref().map_or(true, |row| self.matters[usize::from(row.matter)]);
         Ok(map.rows()?.filter(applies).map(|row| row.map(|row| (row.person, row.row))))
     }

@@ -2,15 +2,22 @@
 
 use std::path::Path;
 
-use wugan_protocol::{engine::Fact, hexes::sha256, oprf, party::Role};
+use wugan_protocol::{
+    engine::{Fact, Ticket},
+    hexes::sha256,
+    oprf,
+    party::Role,
+};
 use wugan_transport::{
+    admin,
     home::{Home, HomeError, read_config},
     shell::{self, ServiceError, Setup},
 };
 
 use crate::{
+    admin::Request,
     config::Config,
-    engine::NodeEngine,
+    engine::{Local, NodeEngine},
     work::{NodeWorker, Places},
 };
 
@@ -21,6 +28,7 @@ use crate::{
 pub fn run(config: &Path) -> Result<(), ServiceError> {
     let (config, base): (Config, _) = read_config(config)?;
     let mut home = Home::open(&config.member, &base, Role::Node)?;
+    let socket = admin::open(&base.join(&config.node.admin))?;
     adopt_announcement(&mut home, &base.join(&config.member.keys))?;
     let stored = home.stored()?;
     let department = base.join(&config.node.department);
@@ -33,7 +41,13 @@ pub fn run(config: &Path) -> Result<(), ServiceError> {
     let owner = federation.owner_limits(member).is_some();
     let servers = [federation.coordinator(), federation.matcher(), federation.aggregator()];
     let dial = servers.into_iter().filter(|server| owner || server.role != Role::Aggregator).collect();
-    Ok(shell::run(Setup { dial, ..Setup::of(home) }, engine, worker, drop)?)
+    let setup = Setup { dial, ..Setup::of(home) };
+    Ok(shell::run(setup, engine, worker, |locals, desk| admin::serve(socket, desk, locals, read))?)
+}
+
+/// What the engine is told of a line of the staff's, or the line that refuses it.
+fn read(ticket: Ticket, line: &[u8]) -> Result<Local, String> {
+    Request::read(line).map(|request| Local::Admin(ticket, request)).map_err(|refusal| refusal.line())
 }
 
 /// The announcement of the first key epoch, made at set-up, is the first of a node's entries.

@@ -1,5 +1,7 @@
 //! The jobs of a node: all its reading, curve arithmetic, sorting and writing, on threads beside the engine.
 
+mod disclose;
+
 use std::{
     collections::BTreeMap,
     io,
@@ -11,6 +13,7 @@ use wugan_keys::{EpochKey, PartyKeys};
 use wugan_protocol::{
     at_rest::{self, BATCHES, CACHE, PERSON_BYTES, SEALED},
     chance::RoundSeed,
+    engine::Ticket,
     file::FileKey,
     hexes::Digest,
     month::Month,
@@ -27,10 +30,14 @@ use wugan_transport::{
     shell::Worker,
 };
 
+pub use disclose::{FindRow, FoundRow, WriteDisclosure};
+
 use crate::{
+    admin::Refusal,
     cache::Cache,
     channel::{ChannelError, Window, read_channel},
     decisions,
+    engine::Local,
     enrolment::{AnswerError, Answers, Enrolment, Pending},
     pool::{PoolMaker, evaluate_unknown},
     quarantine::Quarantine,
@@ -121,6 +128,10 @@ pub enum Job {
     },
     /// Delete something whose retention time is over.
     Delete(Expired),
+    /// Find the row of a person for the staff.
+    FindRow(Ticket, Box<FindRow>),
+    /// Write the answer to a request for disclosure down.
+    WriteDisclosure(Box<WriteDisclosure>),
 }
 
 /// What is to be deleted.
@@ -233,6 +244,27 @@ pub enum Done {
     },
     /// What was to be deleted is gone for good.
     Deleted,
+    /// The row of a person.
+    RowFound {
+        /// Whom to answer.
+        ticket: Ticket,
+        /// The row, or why there is nothing to ask about.
+        found: Result<FoundRow, Refusal>,
+    },
+    /// An answer is written down.
+    Disclosed {
+        /// Hash of the requesting entry.
+        request: Digest,
+        /// Where.
+        text: String,
+    },
+    /// The handles of an answer are not of the person's records.
+    NotDisclosed {
+        /// Hash of the requesting entry.
+        request: Digest,
+        /// Why.
+        reason: Reason,
+    },
     /// The disk failed; the text says what to do.
     Failed(String),
 }
@@ -476,11 +508,12 @@ impl NodeWorker {
     }
 }
 
-impl Worker<Job, Done> for NodeWorker {
-    fn run(&self, job: Job, tell: &mut dyn FnMut(Done)) {
+impl Worker<Job, Local> for NodeWorker {
+    fn run(&self, job: Job, tell: &mut dyn FnMut(Local)) {
+        let mut tell = |done| tell(Local::Done(done));
         let done = match job {
             Job::Prepare { task, channels, roster } => self
-                .prepare(task, &channels, roster, tell)
+                .prepare(task, &channels, roster, &mut tell)
                 .map(|evaluated| Done::Prepared { round: task.hash, evaluated }),
             Job::Plan { round, sources, pending, first } => self.plan(round, &sources, &pending, first),
             Job::Load { batch } => self.enrolment.elements(batch).map(|blinded| Done::Loaded { batch, blinded }),
@@ -488,6 +521,8 @@ impl Worker<Job, Done> for NodeWorker {
             Job::Evaluate { context, entry, blinded } => self.evaluate(context, entry, &blinded),
             Job::MakeRows { task, sources, matters } => self.make_rows(task, &sources, &matters),
             Job::Delete(expired) => self.delete(expired),
+            Job::FindRow(ticket, find) => Ok(Done::RowFound { ticket, found: self.find_row(&find) }),
+            Job::WriteDisclosure(told) => self.write_disclosure(&told),
             Job::Deliver { task } => match self.deliver(task) {
                 Err(RunError::Refused(reason)) => Ok(Done::NotDelivered { round: task.hash, reason }),
                 Err(RunError::Io(error)) => Err(error),

@@ -10,6 +10,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::{
     file::FileKey,
+    hexes::Digest,
     tag::{TAG_BYTES, Tag},
 };
 
@@ -44,6 +45,8 @@ pub enum Purpose {
     },
     /// Padding tags of a pool.
     PoolPadding(FileKey),
+    /// The salt of the answer to a request for disclosure (the hash of its entry).
+    Disclosure(Digest),
 }
 
 impl RoundSeed {
@@ -64,6 +67,7 @@ impl RoundSeed {
             Purpose::RowOrder { owner, matter } => format!("wugan/1/row-order/{owner}/{matter}"),
             Purpose::Handles { owner, class } => format!("wugan/1/handles/{owner}/{class}"),
             Purpose::PoolPadding(file) => format!("wugan/1/pool-padding/{}", file.name()),
+            Purpose::Disclosure(request) => format!("wugan/1/disclosure/{request}"),
         };
         let mut key = [0; 32];
         let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, round).extract(&self.0);
@@ -133,7 +137,7 @@ const BLOCK_BYTES: usize = 4_096;
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::policy::Class;
+    use crate::{hexes::Hex, policy::Class};
 
     #[test]
     fn keystream_is_rfc_8439() {
@@ -224,6 +228,7 @@ mod tests {
                 Purpose::PoolPadding(FileKey::Pool { channel: 7, group: 1 }),
                 "421b33eb241ecf41c7bc9b13e215f7e12b371b65dc69f909fb658ef3dfaa15f1",
             ),
+            (Purpose::Disclosure(Hex([0xa1; 32])), "c254d7f93cf518d1b716141921d9ab41aec56704e754552b78cefef3211000bb"),
         ];
         for (purpose, key) in vectors {
             assert_eq!(hex::encode(RoundSeed::new(SEED).derive(&round, purpose)), key, "{purpose:?}");

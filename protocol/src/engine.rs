@@ -52,6 +52,24 @@ pub enum Input<L> {
     Local(L),
 }
 
+impl<L> Input<L> {
+    /// The same input for an engine inside this one, whose surroundings tell other things.
+    ///
+    /// # Errors
+    /// What the surroundings tell.
+    pub fn inner<M>(self) -> Result<Input<M>, L> {
+        Ok(match self {
+            Input::Tick => Input::Tick,
+            Input::Up(party) => Input::Up(party),
+            Input::Down(party) => Input::Down(party),
+            Input::Message(from, message) => Input::Message(from, message),
+            Input::File(offer) => Input::File(offer),
+            Input::Sent { to, round, file, reply } => Input::Sent { to, round, file, reply },
+            Input::Local(local) => return Err(local),
+        })
+    }
+}
+
 /// A file that arrived and lies in the spool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
@@ -64,6 +82,10 @@ pub struct Offer {
     /// SHA-256 of the bytes received.
     pub digest: Digest,
 }
+
+/// The shell's number of a request of the staff.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
 
 /// What a party does.
 #[derive(Debug)]
@@ -112,10 +134,32 @@ pub enum Command<J> {
     Disconnect(Party, Reason),
     /// Work for a thread.
     Local(J),
+    /// Answer the staff: one JSON line, without its line feed.
+    Answer(Ticket, String),
     /// Something that the operator should read in the program's log. Holds no ID number and no secret.
     Tell(Severity, String),
     /// Stop: going on would do harm.
     Stop(Stop),
+}
+
+impl<J> Command<J> {
+    /// The same command of an engine around this one, which has other jobs.
+    pub fn outer<K>(self, job: impl FnOnce(J) -> K) -> Command<K> {
+        match self {
+            Command::Commit(facts) => Command::Commit(facts),
+            Command::Send(to, message) => Command::Send(to, message),
+            Command::SendLog(to, first) => Command::SendLog(to, first),
+            Command::SendFile { to, round, file, line } => Command::SendFile { to, round, file, line },
+            Command::Keep { ticket, round, file } => Command::Keep { ticket, round, file },
+            Command::Refuse { ticket, reason } => Command::Refuse { ticket, reason },
+            Command::Discard { round, file } => Command::Discard { round, file },
+            Command::Disconnect(party, reason) => Command::Disconnect(party, reason),
+            Command::Local(work) => Command::Local(job(work)),
+            Command::Answer(ticket, line) => Command::Answer(ticket, line),
+            Command::Tell(severity, text) => Command::Tell(severity, text),
+            Command::Stop(stop) => Command::Stop(stop),
+        }
+    }
 }
 
 crate::texts! {

@@ -3,10 +3,12 @@
 //! An entry is first *admitted* (canonical, signed by a member in its own sequence) and then *applied*. What an
 //! admitted entry states may still be against the rules or too late: then it stands in the log without effect.
 
+mod disclosure;
 mod round;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use disclosure::{APPROVALS, Disclosed, PastRound, Requested};
 pub use round::{Round, row_files};
 
 use crate::{
@@ -41,6 +43,10 @@ pub struct Ledger {
     counted: Option<Counted>,
     used_rounds: BTreeSet<Digest>,
     deletions: BTreeSet<(Party, Digest, Kept)>,
+    /// Rounds that counted and were closed.
+    past: BTreeMap<Digest, PastRound>,
+    /// Requests for disclosure, by the hash of their entries.
+    requests: BTreeMap<Digest, Requested>,
     round: Option<Round>,
     closed: Option<Closed>,
 }
@@ -117,6 +123,8 @@ impl Ledger {
             counted: None,
             used_rounds: BTreeSet::new(),
             deletions: BTreeSet::new(),
+            past: BTreeMap::new(),
+            requests: BTreeMap::new(),
             round: None,
             closed: None,
         }
@@ -299,14 +307,31 @@ impl Ledger {
             Statement::Evaluation(evaluation) => self.state_evaluation(party, evaluation),
             Statement::RoundManifest(manifest) => self.state_round(manifest, signed),
             Statement::Cosignature(cosignature) => self.state_cosignature(party, cosignature, body.head.time),
-            Statement::Refusal { .. } => Ok(()),
+            Statement::Refusal { entry, reason } => {
+                self.state_refusal(party, *entry, *reason);
+                Ok(())
+            }
             Statement::Deletion { of } => self.state_deletion(party, body.head.round, *of),
+            Statement::DisclosureRequest(request) => {
+                self.state_request(party, body.head.round, request, (signed.hash(), body.head.time))
+            }
+            Statement::Approval { request } => self.state_approval(party, body.head.round, *request),
+            Statement::Disclosure { request, answer } => {
+                self.state_disclosure(body.head.round, *request, *answer, signed.hash())
+            }
             statement => {
                 let round = self.round.as_mut().filter(|round| !round.ended() || round.delivers(statement));
                 let round = round.filter(|round| body.head.round == Some(round.hash())).ok_or(Reason::OtherRound)?;
                 round.state(party, statement, body.head.time)?;
-                if matches!(statement, Statement::List { .. }) {
-                    self.counted = Some(Counted { month: round.manifest().month, opened: round.opened() });
+                match statement {
+                    Statement::List { .. } => {
+                        self.counted = Some(Counted { month: round.manifest().month, opened: round.opened() });
+                    }
+                    Statement::RoundClosed {} => {
+                        let past = PastRound::of(round, self.federation.policy().owners());
+                        self.past.insert(round.hash(), past);
+                    }
+                    _ => {}
                 }
                 Ok(())
             }

@@ -6,6 +6,7 @@
 pub mod at_rest;
 pub mod chance;
 pub mod codec;
+pub mod disclosure;
 pub mod engine;
 pub mod envelope;
 pub mod file;

@@ -155,6 +155,17 @@ impl Member {
         self.announced.iter().find(|(_, line)| sha256(line) == entry).map(|(key, _)| *key)
     }
 
+    /// Hash of its latest entry.
+    pub fn last(&self) -> Option<Digest> {
+        self.place.prev
+    }
+
+    /// Whether this party made such a statement and the log does not show it yet.
+    pub fn is_under_way(&self, statement: &Statement) -> bool {
+        let read = |line: &Vec<u8>| Unverified::read(line)?.verify(&self.signers.identity.public_key());
+        self.outbox.values().any(|line| read(line).is_ok_and(|signed| signed.body().statement == *statement))
+    }
+
     /// The coordinator is connected: ask for the log's continuation, submit what it lacks.
     pub fn up<J>(&mut self) -> Vec<Command<J>> {
         self.connected = true;
@@ -261,10 +272,21 @@ impl Member {
         }
     }
 
-    /// States that what was kept of a round is deleted. The facts that go with it, and the entry, are durable together:
+    /// States that what was kept of a round is deleted.
+    pub fn deleted<J>(&mut self, round: Digest, of: Kept, facts: Vec<Fact>, now: u64) -> Vec<Command<J>> {
+        self.state_with(round, Statement::Deletion { of }, facts, now)
+    }
+
+    /// States an entry of a round that may have ended. The facts that go with it, and the entry, are durable together:
     /// neither is forgotten nor stated twice.
-    pub fn deleted<J>(&mut self, round: Digest, of: Kept, mut facts: Vec<Fact>, now: u64) -> Vec<Command<J>> {
-        let mut commands = self.state_in(Some(round), Statement::Deletion { of }, now);
+    pub fn state_with<J>(
+        &mut self,
+        round: Digest,
+        statement: Statement,
+        mut facts: Vec<Fact>,
+        now: u64,
+    ) -> Vec<Command<J>> {
+        let mut commands = self.state_in(Some(round), statement, now);
         if let Some(Command::Commit(entry)) = commands.first_mut() {
             entry.append(&mut facts);
         }

@@ -5,7 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::party::MemberNumber;
+use crate::{
+    disclosure::{Answer, Opening},
+    party::MemberNumber,
+};
 
 /// A message on the control stream. Signed entries travel as their canonical bytes (see `envelope`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +67,29 @@ pub enum Message {
         /// The checkpoint's signed note.
         note: Vec<u8>,
     },
+    /// Roster owner to aggregator, once its request for disclosure is approved: the row that it is about.
+    Question {
+        /// Hash of the requesting entry.
+        request: [u8; 32],
+        /// The row.
+        opening: Opening,
+    },
+    /// Aggregator to roster owner.
+    Disclosed {
+        /// Hash of the requesting entry.
+        request: [u8; 32],
+        /// What is disclosed.
+        reply: DisclosureReply,
+    },
+}
+
+/// What the aggregator replies to a question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DisclosureReply {
+    /// What the log announces as its disclosure.
+    Told(Answer),
+    /// Not now, or not at all; a code of the closed list of reasons.
+    Refused(u16),
 }
 
 /// What the receiver of a file answers.

@@ -3,6 +3,8 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
+use crate::ledger::SECONDS_PER_DAY;
+
 /// A calendar month, written `2026-11`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Month {
@@ -13,6 +15,13 @@ impl Month {
     /// The month's last day: "A" in the policy's windows.
     pub fn last_day(self) -> Date {
         self.first.last_of_month()
+    }
+
+    /// The month in which a time lies, seconds since 1970 UTC; `None` after the year 9999.
+    pub fn of_time(seconds: u64) -> Option<Month> {
+        let days = i64::try_from(seconds.checked_add(AHEAD_OF_UTC_SECONDS)? / SECONDS_PER_DAY).ok()?;
+        let date = Date::constant(1970, 1, 1).checked_add(jiff::Span::new().try_days(days).ok()?).ok()?;
+        Some(Month { first: date.first_of_month() })
     }
 
     /// The month after; `None` after the year 9999.
@@ -45,6 +54,9 @@ impl std::fmt::Debug for Month {
     }
 }
 
+/// Asia/Shanghai keeps UTC+8 all year.
+const AHEAD_OF_UTC_SECONDS: u64 = 8 * 3_600;
+
 /// Not of the form `2026-11`.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("not a month of the form 2026-11")]
@@ -75,5 +87,16 @@ mod tests {
         for bad in ["2026-13", "2026-1", "26-01", "2026-00", "2026/01", "+026-01", "2026-01-", ""] {
             assert_eq!(bad.parse::<Month>(), Err(NotAMonth), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_month_begins_at_midnight_in_asia_shanghai() {
+        let month = |seconds| Month::of_time(seconds).map(|month| month.to_string());
+        // `date -u -d 2026-11-30T16:00 +%s`
+        assert_eq!(month(1_796_054_399).unwrap(), "2026-11");
+        assert_eq!(month(1_796_054_400).unwrap(), "2026-12");
+        assert_eq!(month(0).unwrap(), "1970-01");
+        assert_eq!(month(u64::MAX), None);
+        assert_eq!(month(1 << 53), None);
     }
 }

@@ -47,6 +47,11 @@ impl Class {
         }
     }
 
+    /// Whether its records are reasons for suspicion.
+    pub fn is_negative(self) -> bool {
+        matches!(self, Class::StrongNegative | Class::WeakNegative)
+    }
+
     /// Its place in [`Class::ALL`].
     pub fn index(self) -> usize {
         self as usize
@@ -164,6 +169,13 @@ pub struct Rule {
     pub at_most: [Option<u32>; 4],
     /// What it decides.
     pub decide: Decision,
+}
+
+impl Rule {
+    /// Whether it decides `suspected` because of records of this class: a negative one of which it asks for some.
+    pub fn suspects_for(&self, class: Class) -> bool {
+        self.decide == Decision::Suspected && class.is_negative() && self.at_least[class.index()] > 0
+    }
 }
 
 /// The agreed policy.

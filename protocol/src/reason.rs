@@ -104,4 +104,8 @@ reasons! {
         "保存期已满，数据已删除";
     TreeDiffers = 39 "the log's signed tree is not that of the entries shown"
         "日志签名的树与所示条目不符";
+    OverLimit = 40 "more disclosures in a month than the federation manifest allows"
+        "超过联合体清单规定的每月披露次数";
+    NotSuspected = 41 "the row is not suspected because of records of that class"
+        "该行并非因该类记录而列为疑似";
 }

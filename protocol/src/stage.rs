@@ -21,7 +21,7 @@ use crate::{
     envelope::{Signers, Unverified},
     file::FileKey,
     hexes::Digest,
-    ledger::{Round, SECONDS_PER_DAY},
+    ledger::{Ledger, Round, SECONDS_PER_DAY},
     manifest::Federation,
     member::{CHECKPOINT, Member, RestoreError},
     message::Message,
@@ -149,6 +149,18 @@ impl Stage {
         let Some(round) = self.member.round().map(Round::hash) else { return };
         self.stated.push((round, statement.clone()));
         out.extend(self.member.state(statement, true, now));
+    }
+
+    /// States something about a round that has ended, unless that is under way already.
+    pub fn state_in<J>(&mut self, round: Digest, statement: Statement, now: u64, out: &mut Vec<Command<J>>) {
+        if !self.member.is_under_way(&statement) {
+            out.extend(self.member.state_in(Some(round), statement, now));
+        }
+    }
+
+    /// What the log says.
+    pub fn ledger(&self) -> &Ledger {
+        self.member.ledger()
     }
 
     /// Announces a file that was made in the open round.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    disclosure::DisclosureReason,
     file::FileKey,
     hexes::{Digest, Hex},
     month::Month,
@@ -68,6 +69,20 @@ pub enum Statement {
         /// What.
         of: Kept,
     },
+    /// Roster owner: it asks which records raised one suspicion.
+    DisclosureRequest(DisclosureRequest),
+    /// Node: its member agrees that a request be answered.
+    Approval {
+        /// Hash of the requesting entry.
+        request: Digest,
+    },
+    /// Aggregator: it answers a request.
+    Disclosure {
+        /// Hash of the requesting entry.
+        request: Digest,
+        /// Salted digest of the answer ([`crate::disclosure::Answer::digest`]).
+        answer: Digest,
+    },
 }
 
 impl Statement {
@@ -91,6 +106,9 @@ impl Statement {
             Statement::Cosignature(_) => "cosignature",
             Statement::Refusal { .. } => "refusal",
             Statement::Deletion { .. } => "deletion",
+            Statement::DisclosureRequest(_) => "disclosure_request",
+            Statement::Approval { .. } => "approval",
+            Statement::Disclosure { .. } => "disclosure",
         }
     }
 
@@ -101,8 +119,11 @@ impl Statement {
             Statement::KeyEpoch(_)
             | Statement::EnrolmentBatch(_)
             | Statement::Evaluation(_)
-            | Statement::Failure { .. } => Some(Role::Node),
+            | Statement::Failure { .. }
+            | Statement::DisclosureRequest(_)
+            | Statement::Approval { .. } => Some(Role::Node),
             Statement::List { .. } => Some(Role::Matcher),
+            Statement::Disclosure { .. } => Some(Role::Aggregator),
             Statement::RoundManifest(_)
             | Statement::PoolsClosed {}
             | Statement::RowsClosed {}
@@ -334,6 +355,21 @@ pub struct DecisionCount {
     pub decision: Decision,
     /// About how many; `None` when fewer than 8.
     pub about: Option<u64>,
+}
+
+/// A request for disclosure: of one `suspected` row of a round that counted, for one negative class of the rule that fired.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DisclosureRequest {
+    /// The matter's number.
+    pub matter: u16,
+    /// The negative class whose records are asked for.
+    pub class: Class,
+    /// Salted digest of the row ([`crate::disclosure::Opening::digest`]).
+    pub row: Digest,
+    /// Why.
+    pub reason: DisclosureReason,
+    /// Salted digest of a free text that stays with its author ([`crate::disclosure::note_digest`]).
+    pub note: Digest,
 }
 
 /// What a member keeps of a round until its retention time is over.

@@ -34,6 +34,9 @@ pub const CATALOGUE: &str = include_str!("testing/catalogue.toml");
 /// Rows that every owner may deliver for each of its matters.
 pub const ROWS_MAX: u64 = 100;
 
+/// Disclosures that every owner may ask for in a month.
+pub const DISCLOSURES_MAX: u16 = 2;
+
 /// A federation and its log.
 pub struct World {
     /// The federation.
@@ -217,7 +220,7 @@ fn federation(policy: &Arc<Policy>) -> Federation {
         quorum: (members.len() - 1) as u16,
         members,
         owners: owners.collect(),
-        disclosures_per_month: 0,
+        disclosures_per_month: DISCLOSURES_MAX,
     };
     let authority = TestSigner::of(Party { member: MemberNumber::MAX, role: Role::Authority });
     let head = crate::envelope::Head {

@@ -201,6 +201,12 @@ mod tests {
     }
 
     #[test]
+    fn times_are_those_of_the_city() {
+        assert_eq!(clock(1_793_462_400), "2026-11-01 00:00");
+        assert_eq!(clock(u64::MAX), u64::MAX.to_string());
+    }
+
+    #[test]
     fn the_language_is_the_first_that_is_set() {
         let asked = |values: [&str; 3]| {
             Language::asked(|name| {

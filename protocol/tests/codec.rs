@@ -4,9 +4,10 @@
 use proptest::prelude::*;
 use wugan_protocol::{
     codec::{CodecError, decode, encode},
+    disclosure::{Answer, Opening},
     file::{Header, HeaderError},
     limits::{FILE_ITEMS_MAX, MESSAGE_BYTES_MAX},
-    message::{FileReply, Message},
+    message::{DisclosureReply, FileReply, Message},
     reason::Reason,
 };
 
@@ -39,6 +40,21 @@ fn messages() -> Vec<(Message, String)> {
             format!("05000000 0400 0500000000000000 0600 0100000000000000 {b} {a} {b}"),
         ),
         (Message::Checkpoint { note: b"a\n".to_vec() }, "06000000 0200000000000000 610a".into()),
+        (
+            Message::Question { request: [0xa1; 32], opening: Opening { salt: [0xb2; 32], row: 0x0102 } },
+            format!("07000000 {a} {b} 02010000"),
+        ),
+        (
+            Message::Disclosed {
+                request: [0xa1; 32],
+                reply: DisclosureReply::Told(Answer { salt: [0xb2; 32], handles: vec![7, 0x0102] }),
+            },
+            format!("08000000 {a} 00000000 {b} 0200000000000000 07000000 02010000"),
+        ),
+        (
+            Message::Disclosed { request: [0xa1; 32], reply: DisclosureReply::Refused(0x0102) },
+            format!("08000000 {a} 01000000 0201"),
+        ),
     ]
 }
 
@@ -74,7 +90,7 @@ fn truncated_and_trailing_bytes_are_refused() {
 
 #[test]
 fn unknown_variants_are_refused() {
-    for variant in [7_u32, 255, u32::MAX] {
+    for variant in [9_u32, 255, u32::MAX] {
         let bytes = [&variant.to_le_bytes()[..], &[0; 64]].concat();
         assert_eq!(decode::<Message>(&bytes), Err(CodecError::Malformed));
         assert_eq!(decode::<FileReply>(&bytes), Err(CodecError::Malformed));
@@ -93,12 +109,14 @@ fn peak_kib() -> u64 {
 #[cfg(target_os = "linux")]
 fn a_length_that_promises_too_much_costs_no_memory() {
     let before = peak_kib();
+    let disclosed = format!("08000000 {0} 00000000 {0}", "a1".repeat(32));
     let heads = [
         "01000000 0000000000000000",
         "02000000",
         "03000000",
         "04000000 0400 0500000000000000",
         "05000000 0400 0500000000000000 0600",
+        disclosed.as_str(),
     ];
     for head in heads {
         for length in [0x0010_0000, 0x0400_0000, 0x1_0000_0000, u64::MAX >> 8, u64::MAX] {
@@ -162,7 +180,7 @@ fn a_file_begins_with_salt_count_and_rows() {
 
 proptest! {
     #[test]
-    fn bytes_are_a_message_only_if_it_encodes_to_them(variant in 0_u32..7, tail in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn bytes_are_a_message_only_if_it_encodes_to_them(variant in 0_u32..9, tail in prop::collection::vec(any::<u8>(), 0..200)) {
         let bytes = [&variant.to_le_bytes()[..], &tail].concat();
         if let Ok(message) = decode::<Message>(&bytes) {
             prop_assert_eq!(encode(&message).unwrap(), bytes);
@@ -170,7 +188,7 @@ proptest! {
     }
 
     #[test]
-    fn changed_messages_are_others_or_refused(which in 0_usize..6, at in any::<prop::sample::Index>(), to in any::<u8>()) {
+    fn changed_messages_are_others_or_refused(which in 0_usize..10, at in any::<prop::sample::Index>(), to in any::<u8>()) {
         let (message, hex) = messages().swap_remove(which);
         let mut bytes = bytes(&hex);
         let at = at.index(bytes.len());

@@ -8,6 +8,7 @@ mod common;
 use common::{Key, authority_head, digest, key_epoch, manifest, policy, secret, sign_manifest};
 use serde_json::{Value, json};
 use wugan_protocol::{
+    disclosure::{Answer, DisclosureReason, Opening, note_digest},
     envelope::{Body, EnvelopeError, Head, Signed, Signer, Unverified, canonical},
     file::FileKey,
     hexes::{Digest, Hex},
@@ -17,8 +18,8 @@ use wugan_protocol::{
     policy::{Class, Decision, Policy},
     reason::Reason,
     statement::{
-        Announcement, Cosignature, DecisionCount, EnrolmentBatch, Evaluation, FederationManifest, Kept, MatterTotals,
-        Receipt, RoundChannel, RoundManifest, SourceEpoch, Statement, Totals,
+        Announcement, Cosignature, DecisionCount, DisclosureRequest, EnrolmentBatch, Evaluation, FederationManifest,
+        Kept, MatterTotals, Receipt, RoundChannel, RoundManifest, SourceEpoch, Statement, Totals,
     },
 };
 
@@ -30,7 +31,7 @@ const AUTHORITY: Party = Party { member: 0, role: Role::Authority };
 
 /// Every statement, each with who makes it.
 fn statements() -> Vec<(Party, Statement)> {
-    [before_a_round(), files(), in_a_round()].into_iter().flatten().collect()
+    [before_a_round(), files(), in_a_round(), disclosure()].into_iter().flatten().collect()
 }
 
 fn before_a_round() -> Vec<(Party, Statement)> {
@@ -94,6 +95,24 @@ fn in_a_round() -> Vec<(Party, Statement)> {
         (AGGREGATOR, Statement::Refusal { entry: digest("entry"), reason: Reason::DigestDiffers }),
         (MATCHER, Statement::Deletion { of: Kept::Files }),
         (COORDINATOR, Statement::Deletion { of: Kept::Decisions }),
+    ]
+}
+
+fn disclosure() -> Vec<(Party, Statement)> {
+    let opening = Opening { salt: [9; 32], row: 77 };
+    let request = DisclosureRequest {
+        matter: 2,
+        class: Class::StrongNegative,
+        row: opening.digest(digest("round")),
+        reason: DisclosureReason::NotVerified,
+        note: note_digest(&[8; 32], "nobody answers the door"),
+    };
+    let request_hash = digest("request");
+    let answer = Answer { salt: [7; 32], handles: vec![5, 1_000] }.digest(request_hash);
+    vec![
+        (NODE, Statement::DisclosureRequest(request)),
+        (NODE, Statement::Approval { request: request_hash }),
+        (AGGREGATOR, Statement::Disclosure { request: request_hash, answer }),
     ]
 }
 
@@ -178,7 +197,7 @@ fn every_statement_has_its_fixed_bytes() {
 fn the_vectors_cover_every_type() {
     let types: std::collections::BTreeSet<_> =
         statements().iter().map(|(_, statement)| statement.type_name()).collect();
-    assert_eq!(types.len(), 17);
+    assert_eq!(types.len(), 20);
     for (party, statement) in statements() {
         assert!(statement.speaker().is_none_or(|role| role == party.role));
         let body: Value = serde_json::to_value(signed(1, party, statement.clone()).body()).unwrap();
@@ -243,6 +262,37 @@ fn what_is_deleted_is_one_of_a_closed_list() {
         assert!(!accepted(&body, NODE), "{other}");
     }
 }
+
+#[test]
+fn the_reason_of_a_request_is_one_of_a_closed_list() {
+    let (party, statement) = disclosure().swap_remove(0);
+    let mut body = serde_json::to_value(signed(1, party, statement).body()).unwrap();
+    for reason in DisclosureReason::ALL {
+        assert_eq!(reason.code().parse(), Ok(reason));
+        body["reason"] = reason.code().into();
+        assert!(accepted(&body, party), "{}", reason.code());
+    }
+    for other in ["", "Objection", "because", "somebody said so"] {
+        body["reason"] = other.into();
+        assert!(!accepted(&body, party), "{other}");
+        assert!(other.parse::<DisclosureReason>().is_err());
+    }
+}
+
+/// By another program: `hashlib` of Python, over the bytes that the README names.
+#[test]
+fn digests_of_row_note_and_answer() {
+    let opening = Opening { salt: [9; 32], row: 0x0102 };
+    assert_eq!(opening.digest(Hex([1; 32])).to_string(), OPENING_DIGEST);
+    assert_eq!(note_digest(&[8; 32], "why").to_string(), NOTE_DIGEST);
+    let answer = Answer { salt: [7; 32], handles: vec![5, 0x0102_0304] };
+    assert_eq!(answer.digest(Hex([1; 32])).to_string(), ANSWER_DIGEST);
+    assert_eq!(format!("{opening:?} {answer:?}"), "Opening(redacted) Answer(redacted)");
+}
+
+const OPENING_DIGEST: &str = "83429a8aca7b7532800c80d541abaeed0eefe5cb333e0028eb2484e2f1c2ccf7";
+const NOTE_DIGEST: &str = "f586f5988a98b29bd2952ad8ed768169463fdb4be124310939894ac2b269bafb";
+const ANSWER_DIGEST: &str = "d60ba40c3187e803d078d7d6ffbc420cf5b085c2075a2f746485d78466a51d07";
 
 #[test]
 fn a_document_changed_anywhere_is_refused() {

@@ -4,6 +4,7 @@
 //! It is minimal: what an entry may state *before others* is checked, and that nothing is stated or charged twice. Whether
 //! a policy was followed is the model's business.
 
+mod disclosures;
 mod order;
 
 use std::{
@@ -36,6 +37,8 @@ pub struct Audited {
     pub refusals: Vec<Refusal>,
     /// Deletions: by whom (`member/role`), of which round, of what.
     pub deletions: BTreeSet<(String, String, String)>,
+    /// Disclosures that were answered: the request's hash, whose it is, and who approved it.
+    pub disclosures: BTreeMap<String, (String, BTreeSet<String>)>,
 }
 
 /// A refusal in the log.

@@ -13,8 +13,7 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use wugan_coordinator::{
-    admin::{Request, Response},
-    client::Client,
+    admin::{Client, Request, Response},
     log_folder,
     status::{Phase, Status},
 };

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod checks;
 pub mod city;
 pub mod cluster;
+pub mod disclosure;
 pub mod model;
 pub mod rogue;
 pub mod sim;

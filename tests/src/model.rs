@@ -138,6 +138,24 @@ impl Model {
         Ok(expected)
     }
 
+    /// The channels whose records raised the suspicion of a person (18 characters) at a matter: those with a record, of the
+    /// first negative class that the rule asks for. None if the person is not suspected there.
+    pub fn raised_by(
+        &self,
+        dir: &Path,
+        month: &str,
+        offline: &[&str],
+        person: &str,
+        matter: &str,
+    ) -> Result<Option<BTreeSet<String>>, ModelError> {
+        let sources = self.read_sources(dir, month.parse()?, offline);
+        let matter = self.catalogue.matters.iter().find(|known| known.id == matter);
+        Ok(matter.and_then(|matter| {
+            let missing = decide::missing_at(matter, &sources.missing);
+            decide::raised_by(matter, person, &sources.seen, &missing)
+        }))
+    }
+
     fn refuse_unknown(&self, departments: &[&str]) -> Result<(), ModelError> {
         for id in departments {
             if !self.catalogue.departments.iter().any(|d| d.id == *id) {

@@ -14,6 +14,7 @@ use std::{
 };
 
 use wugan_coordinator::admin::{Request, Response};
+use wugan_node::admin::{Request as NodeRequest, Response as NodeResponse};
 use wugan_protocol::{
     file::FileKey,
     hexes::Digest,
@@ -163,6 +164,24 @@ impl Sim {
             while self.step(faults)? {}
         }
         Ok(())
+    }
+
+    /// The staff of a department's node asks, and waits for the answer. None if the node crashes before it answers.
+    ///
+    /// # Errors
+    /// A party that stops.
+    pub fn ask_node(
+        &mut self,
+        id: &str,
+        request: &NodeRequest,
+        faults: Faults,
+    ) -> anyhow::Result<Option<NodeResponse>> {
+        let node = self.parts.node(id)?;
+        let mut line = self.ask_party(node, serde_json::to_string(request)?)?;
+        while line.is_none() && self.step(faults)? {
+            line = self.actors.get_mut(&node).and_then(|actor| actor.answer());
+        }
+        Ok(line.map(|line| serde_json::from_str(&line)).transpose()?)
     }
 
     /// What the parties keep besides keys, matching keys, the log and what they were charged: the names of files and facts.
@@ -395,8 +414,13 @@ impl Sim {
     /// None if the coordinator crashes before it answers.
     fn ask(&mut self, request: &Request) -> anyhow::Result<Option<Response>> {
         let coordinator = self.parts.coordinator();
-        self.give(coordinator, coordinator, Delivery::Ask(request.clone()))?;
-        Ok(self.actors.get_mut(&coordinator).and_then(|actor| actor.answer()))
+        let line = self.ask_party(coordinator, serde_json::to_string(request)?)?;
+        Ok(line.map(|line| serde_json::from_str(&line)).transpose()?)
+    }
+
+    fn ask_party(&mut self, party: Party, line: String) -> anyhow::Result<Option<String>> {
+        self.give(party, party, Delivery::Ask(line))?;
+        Ok(self.actors.get_mut(&party).and_then(|actor| actor.answer()))
     }
 }
 

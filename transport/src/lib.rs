@@ -14,7 +14,9 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+pub mod admin;
 pub mod check;
+pub mod client;
 pub mod home;
 pub mod journal;
 pub mod rounds;

@@ -128,6 +128,11 @@ impl<T: Task> ServerEngine<T> {
         &self.stage
     }
 
+    /// The same, for an engine around this one that states more.
+    pub fn stage_mut(&mut self) -> &mut Stage {
+        &mut self.stage
+    }
+
     /// What a task of a round made; none if it is not done.
     pub fn done(&self, round: Digest, task: T::Key) -> Option<&[Made]> {
         self.done.get(&(round, task)).map(Vec::as_slice)
@@ -225,6 +230,15 @@ impl<T: Task> shell::Worker<Job<T>, Done<T::Key>> for Worker {
 /// # Errors
 /// See [`ServiceError`].
 pub fn run<T: Task>(config: &Path) -> Result<(), ServiceError> {
+    let (setup, engine, rounds) = open::<T>(config)?;
+    Ok(shell::run(setup, engine, Worker::new(rounds), |_, _| {})?)
+}
+
+/// Opens the server of a configuration file: how it is run, its engine, its rounds' folders.
+///
+/// # Errors
+/// See [`ServiceError`].
+pub fn open<T: Task>(config: &Path) -> Result<(Setup, ServerEngine<T>, Rounds), ServiceError> {
     let (config, base): (Config, _) = read_config(config)?;
     let home = Home::open(&config.member, &base, T::ROLE)?;
     let listen = listen_socket(&config.server.listen)?;
@@ -233,11 +247,11 @@ pub fn run<T: Task>(config: &Path) -> Result<(), ServiceError> {
     let federation = home.federation.clone();
     let signers = home.keys.signers();
     let engine = ServerEngine::<T>::restore(federation.clone(), signers, restored, Box::new(fresh))?;
-    let worker = Worker::new(Rounds::new(home.state.join("rounds")));
+    let rounds = Rounds::new(home.state.join("rounds"));
     let in_roles = |roles: &[Role]| federation.parties().filter(|party| roles.contains(&party.role)).collect();
     let (accept, dial) = (in_roles(T::ADMITS), in_roles(T::DIALS));
     let setup = Setup { listen: Some(listen), accept, dial, windows: T::WINDOWS, ..Setup::of(home) };
-    Ok(shell::run(setup, engine, worker, drop)?)
+    Ok((setup, engine, rounds))
 }
 
 /// Tries the configuration of a server, changing nothing.

@@ -31,6 +31,7 @@ use wugan_protocol::{
 pub use threads::{LogSink, Worker};
 
 use crate::{
+    admin::Desk,
     config::{HubConfig, Peer, StartError, Windows},
     files::IncomingFile,
     home::{Home, HomeError},
@@ -123,8 +124,9 @@ texts! {
             "{path}：{error}；请用 `wugan-keys epoch new` 生成";
         /// The admin socket.
         Admin { socket: PathBuf, error: io::Error }
-            "admin socket {socket}: {error}; does another coordinator answer on it?"
-            "管理套接字 {socket}：{error}；是否已有协调方在使用它？";
+            "admin socket {socket}: {error}; see `admin` in the configuration: its folder must be there, and no other service \
+             answer on it"
+            "管理套接字 {socket}：{error}；请核对配置中的 `admin`：其文件夹须存在，且没有其他服务在使用它";
         /// Where a server listens.
         Listen { address: String, error: io::Error }
             "cannot listen on {address}: {error}; see `listen` in the configuration"
@@ -150,7 +152,7 @@ impl ServiceError {
 }
 
 /// Runs an engine until SIGTERM or SIGINT, or until it stops. `attend` is called once inside the runtime with the
-/// sender of local inputs, to start what else serves this party (an admin socket).
+/// sender of local inputs and the desk where the staff waits for answers, to start an admin socket.
 ///
 /// # Errors
 /// See [`ShellError`].
@@ -158,7 +160,7 @@ pub fn run<E, W>(
     setup: Setup,
     engine: E,
     worker: W,
-    attend: impl FnOnce(mpsc::Sender<E::Local>),
+    attend: impl FnOnce(mpsc::Sender<E::Local>, Desk),
 ) -> Result<(), ShellError>
 where
     E: Engine,
@@ -170,7 +172,7 @@ where
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (mut shell, locals) = Shell::start(setup, engine, worker)?;
-        attend(locals);
+        attend(locals, shell.desk.clone());
         tell_manager(NotifyState::Ready);
         let outcome = shell.serve().await;
         tell_manager(NotifyState::Stopping);
@@ -187,6 +189,7 @@ struct Shell<E: Engine> {
     locals: mpsc::Receiver<E::Local>,
     database: Database,
     workers: Workers<E::Job>,
+    desk: Desk,
     rounds: Rounds,
     tickets: u64,
     offers: HashMap<u64, IncomingFile>,
@@ -219,9 +222,20 @@ where
             windows: setup.windows,
         };
         let (hub, events) = Hub::start(config)?;
-        let (offers, sends) = (HashMap::new(), JoinSet::new());
-        let shell =
-            Shell { engine, federation, hub, events, locals, database, workers, rounds, tickets: 0, offers, sends };
+        let shell = Shell {
+            engine,
+            federation,
+            hub,
+            events,
+            locals,
+            database,
+            workers,
+            desk: Desk::default(),
+            rounds,
+            tickets: 0,
+            offers: HashMap::new(),
+            sends: JoinSet::new(),
+        };
         Ok((shell, sender))
     }
 
@@ -311,6 +325,7 @@ where
                 self.hub.disconnect(party, &reason.to_string());
             }
             Command::Local(job) => self.workers.give(job),
+            Command::Answer(ticket, line) => self.desk.answer(ticket, line),
             Command::Tell(Severity::Info, text) => tracing::info!("{text}"),
             Command::Tell(Severity::Warn, text) => tracing::warn!("{text}"),
             Command::Stop(stop) => return Err(stop.into()),

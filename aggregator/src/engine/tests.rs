@@ -1,16 +1,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use std::path::PathBuf;
 
+use super::*;
+use crate::work::AggregatorWorker;
 use wugan_protocol::{
     file::Header,
+    hexes::sha256,
     run::{Bitmap, FURTHER_ROW},
     stage::Restored,
     statement::Kept,
     testing::{Event, Harness, Journal, Program, ROWS_MAX, World, file},
 };
-use wugan_transport::server::{Done, Job, Worker};
-
-use super::*;
 
 struct Aggregator {
     rounds: Rounds,
@@ -35,8 +35,8 @@ impl Program for Aggregator {
         AggregatorEngine::restore(world.federation.clone(), signers, restored, Box::new(fresh)).unwrap()
     }
 
-    fn run(&self, job: Job<Task>) -> Done<TaskKey> {
-        Worker::new(self.rounds.clone()).run(job)
+    fn run(&self, job: Job) -> Local {
+        AggregatorWorker::new(self.rounds.clone()).run(job)
     }
 
     fn path(&self, round: Digest, file: FileKey) -> PathBuf {
@@ -271,7 +271,7 @@ fn files_of_the_wrong_sender() {
     let other = aggregating.world.node("civil");
     let rows = rows_file(owner, Class::StrongPositive);
     let bytes = list(&ROWS, &words()[0]);
-    let announcement = Announcement { file: rows, count: 256, digest: wugan_protocol::hexes::sha256(&bytes) };
+    let announcement = Announcement { file: rows, count: 256, digest: sha256(&bytes) };
     let (signed, verdict) = aggregating.world.try_state(other, Statement::Announcement(announcement));
     assert_eq!(verdict, Err(Reason::NotAllowed));
     aggregating.send(other, rows, signed.bytes().to_vec(), bytes);
@@ -357,3 +357,5 @@ fn a_round_is_forgotten_after_its_retention_time() {
     let deletion = Statement::Deletion { of: Kept::Files };
     assert_eq!(aggregating.world.statements().last(), Some(&deletion));
 }
+
+mod disclosing;

@@ -84,6 +84,11 @@ impl Layout {
         self.root.join("coordinator").join("admin.sock")
     }
 
+    /// The admin socket of a department's node.
+    pub fn node_admin(&self, id: &str) -> PathBuf {
+        self.state(id, Role::Node).join("admin.sock")
+    }
+
     /// A department's decisions of a month.
     pub fn decisions(&self, id: &str, month: &str) -> PathBuf {
         self.department(id).join("decisions").join(format!("{month}.csv"))

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use wugan_coordinator::client::Client;
+use wugan_coordinator::admin::Client;
 use wugan_keys::identity::check_member_id;
 use wugan_protocol::{month::Month, policy::Policy, text::Say};
 use wugan_transport::language;

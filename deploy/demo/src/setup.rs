@@ -118,7 +118,7 @@ fn configure(layout: &Layout, policy: &Policy, party: Party) -> Result<(), DemoE
             state: at(&state),
             service: false,
         },
-        node: (!server).then(|| NodeTable { department: at(&layout.department(id)) }),
+        node: (!server).then(|| NodeTable { department: at(&layout.department(id)), admin: "admin.sock" }),
         server: server.then_some(ServerTable { listen: "stdin" }),
         coordinator: (party.role == Role::Coordinator)
             .then_some(CoordinatorTable { admin: "admin.sock", announcements: "announcements" }),
@@ -139,7 +139,7 @@ fn copy(from: &Path, to: &Path) -> Result<(), DemoError> {
 struct ConfigFile<'a> {
     member: MemberTable<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    node: Option<NodeTable>,
+    node: Option<NodeTable<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     server: Option<ServerTable<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,8 +158,9 @@ struct MemberTable<'a> {
 }
 
 #[derive(Serialize)]
-struct NodeTable {
+struct NodeTable<'a> {
     department: String,
+    admin: &'a str,
 }
 
 #[derive(Serialize)]

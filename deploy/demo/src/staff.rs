@@ -7,8 +7,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 use wugan_coordinator::{
-    admin::{Refusal, Request, Response},
-    client::Client,
+    admin::{Client, Refusal, Request, Response},
     status::{Phase, RoundStatus, Status},
 };
 use wugan_protocol::{

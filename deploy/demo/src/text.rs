@@ -6,10 +6,11 @@ use std::{
 };
 
 use serde::{Serialize, Serializer};
-use wugan_coordinator::{client::ClientError, status::Phase};
+use wugan_coordinator::status::Phase;
 use wugan_keys::{commands::CommandError, identity::IdentityError};
 use wugan_node::quarantine::QuarantineError;
 use wugan_protocol::{month::Month, policy::PolicyError, reason::Reason, texts};
+use wugan_transport::client::ClientError;
 
 use crate::city::CityError;
 

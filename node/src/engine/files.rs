@@ -35,6 +35,10 @@ impl Files {
         self.up.remove(&party);
     }
 
+    pub(super) fn is_up(&self, party: Party) -> bool {
+        self.up.contains(&party)
+    }
+
     /// The receiver refused the file in the log: what it kept is gone there.
     pub(super) fn refused(&mut self, key: (Digest, FileKey)) {
         self.kept.remove(&key);

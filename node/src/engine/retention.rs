@@ -27,6 +27,7 @@ impl NodeEngine {
         let open = ledger.open_round().map(Round::hash);
         let found = self.preparation.take_expired(before, open).map(|(mut files, expired)| {
             files.facts.extend(self.enrolling.take_empty_plan(files.round));
+            files.facts.extend(self.disclosing.forget(files.round));
             (files, expired)
         });
         let found = found.or_else(|| self.enrolling.take_expired(before, open));

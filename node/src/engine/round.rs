@@ -78,6 +78,16 @@ impl Preparation {
         Some((Deletion { round, of: Kept::Files, facts }, Expired::Files(round)))
     }
 
+    /// Whether what was made of a round is kept.
+    pub(super) fn keeps(&self, round: Digest) -> bool {
+        self.opened.contains_key(&round)
+    }
+
+    /// Whether the decisions of a round are here.
+    pub(super) fn has_decisions(&self, round: Digest) -> bool {
+        self.delivered.contains(&round)
+    }
+
     pub(super) fn has_snapshot(&self, round: Digest) -> bool {
         self.snapshots.contains(&round)
     }

@@ -102,6 +102,14 @@ impl MatterRound {
         }
     }
 
+    /// Whether a row with these counts is suspected because of records of a class.
+    pub fn suspects_for(&self, counts: Counts, class: Class) -> bool {
+        match self.outcome(least(counts, self.available)) {
+            Outcome::Rule(index) => self.rules[usize::from(index)].suspects_for(class),
+            Outcome::Deferred => false,
+        }
+    }
+
     /// The lowest vector with the same outcome as `counts`: all that anyone learns of a row's signals.
     pub fn lowest(&self, counts: Counts) -> Counts {
         let possible = least(counts, self.available);

@@ -9,7 +9,7 @@ use std::{
 
 use super::World;
 use crate::{
-    engine::{Command, Engine, Fact, Input, Offer},
+    engine::{Command, Engine, Fact, Input, Offer, Ticket},
     envelope::Signed,
     file::FileKey,
     hexes::{Digest, sha256},
@@ -54,6 +54,10 @@ pub enum Event {
     Discarded(FileKey),
     /// It sent a file.
     Sent(Party, FileKey, Vec<u8>),
+    /// It said something about a disclosure.
+    Said(Party, Message),
+    /// It answered its staff.
+    Answered(Ticket, String),
     /// It cut a connection.
     Cut(Party, Reason),
     /// It stopped.
@@ -240,7 +244,11 @@ impl<P: Program> Harness<P> {
                 // The log takes an entry that is the next of its sender, and ignores one that it has.
                 let _ = self.world.append(&line);
             }
+            Command::Send(to, message @ (Message::Question { .. } | Message::Disclosed { .. })) => {
+                self.events.extend(to.into_iter().map(|to| Event::Said(to, message.clone())));
+            }
             Command::Send(..) | Command::SendLog(..) | Command::Tell(..) => {}
+            Command::Answer(ticket, line) => self.events.push(Event::Answered(ticket, line)),
             Command::SendFile { to, round, file, .. } => {
                 let bytes = fs::read(self.program.path(round, file)).unwrap();
                 self.events.push(Event::Sent(to, file, bytes));

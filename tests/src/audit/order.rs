@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Audited, Refusal, ensure, list, number, text};
+use super::{Audited, Refusal, disclosures::Disclosures, ensure, list, number, text};
 
 /// One evaluated batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,7 @@ pub(super) struct Order {
     evaluated: BTreeSet<(String, String, u64)>,
     rounds: BTreeSet<String>,
     round: Option<Round>,
+    disclosures: Disclosures,
 }
 
 /// The last round.
@@ -74,6 +75,7 @@ impl Order {
             evaluated: BTreeSet::new(),
             rounds: BTreeSet::new(),
             round: None,
+            disclosures: Disclosures::new(manifest)?,
         })
     }
 
@@ -82,7 +84,10 @@ impl Order {
         let kind = text(body, "type")?;
         let (id, role) = who.split_once('/').ok_or("a signer without a role")?;
         let speaker = match kind {
-            "key_epoch" | "enrolment_batch" | "evaluation" | "failure" => Some("node"),
+            "key_epoch" | "enrolment_batch" | "evaluation" | "failure" | "disclosure_request" | "approval" => {
+                Some("node")
+            }
+            "disclosure" => Some("aggregator"),
             "list" => Some("matcher"),
             "round_manifest" | "pools_closed" | "rows_closed" | "decisions" | "round_closed" | "round_abandoned" => {
                 Some("coordinator")
@@ -98,6 +103,7 @@ impl Order {
             "evaluation" => self.evaluation(body, id),
             "refusal" => self.refusal(body, who),
             "deletion" => self.deletion(body, who, role),
+            "disclosure_request" | "approval" | "disclosure" => self.disclosures.take(kind, body, id, line),
             "round_manifest" => self.open(body, hash),
             "announcement" | "receipt" | "failure" | "list" | "pools_closed" | "rows_closed" | "decisions"
             | "round_closed" | "round_abandoned" => self.in_round(kind, body, role, file),
@@ -110,6 +116,7 @@ impl Order {
     pub(super) fn finish(mut self, entries: usize) -> Result<Audited, String> {
         ensure(self.round.as_ref().is_none_or(|round| round.ended), "the last round is not ended")?;
         self.audited.entries = entries;
+        self.audited.disclosures = self.disclosures.answered();
         Ok(self.audited)
     }
 

@@ -1,5 +1,11 @@
-//! The demo's program, built with the tests, so that they need no other build.
+//! The demo's program and a department's, built with the tests, so that they need no other build: `wugan-node …` is the
+//! latter's command line.
 
-fn main() -> std::process::ExitCode {
+use std::{env, process::ExitCode};
+
+fn main() -> ExitCode {
+    if env::args().nth(1).as_deref() == Some("wugan-node") {
+        return wugan_node::program::main(env::args_os().skip(1));
+    }
     wugan_demo::program::main()
 }

@@ -47,6 +47,23 @@ pub(super) fn decide(
     (rule.decide, rule.id.clone())
 }
 
+/// The channels with a record of the first negative class that the rule of a suspected person asks for.
+pub(super) fn raised_by(
+    matter: &Matter,
+    person: &str,
+    seen: &BTreeMap<String, BTreeSet<String>>,
+    missing: &BTreeSet<String>,
+) -> Option<BTreeSet<String>> {
+    let (decision, id) = decide(matter, person, seen, missing);
+    let rules = matter.rules.bounded.iter().chain([&matter.rules.last]);
+    let rule = rules.into_iter().find(|rule| decision == Decision::Suspected && rule.id == id)?;
+    let asked = |class: &Class| rule.at_least.get(class).is_some_and(|least| *least > 0);
+    let class = [Class::StrongNegative, Class::WeakNegative].into_iter().find(asked)?;
+    let met = |c: &&Channel| !missing.contains(&c.id) && seen.get(&c.id).is_some_and(|people| people.contains(person));
+    let of_class = matter.channels.iter().filter(|channel| channel.class == class);
+    Some(of_class.filter(met).map(|channel| channel.id.clone()).collect())
+}
+
 fn count(matter: &Matter, counts: impl Fn(&Channel) -> bool) -> Counts {
     let mut numbers = Counts::default();
     for channel in matter.channels.iter().filter(|c| counts(c)) {

@@ -8,7 +8,6 @@ use std::{
 };
 
 use anyhow::bail;
-use wugan_coordinator::admin::{Request, Response};
 use wugan_protocol::{
     engine::{Command, Engine, Fact, Input, Offer},
     file::FileKey,
@@ -41,8 +40,8 @@ pub(super) enum Delivery {
         file: FileKey,
         reply: Option<FileReply>,
     },
-    /// From the coordinator's staff.
-    Ask(Request),
+    /// A line from the party's staff.
+    Ask(String),
 }
 
 /// A party, whatever its engine.
@@ -57,7 +56,7 @@ pub(super) trait Act {
     fn restart(&mut self, done: usize) -> anyhow::Result<Vec<(Party, Delivery)>>;
     fn log(&self) -> Vec<Vec<u8>>;
     fn facts(&self) -> Vec<(String, Vec<u8>)>;
-    fn answer(&mut self) -> Option<Response>;
+    fn answer(&mut self) -> Option<String>;
 }
 
 /// How an engine and its worker are made from what was committed.
@@ -73,7 +72,7 @@ pub(super) struct Actor<E: Engine, W> {
     rounds: Rounds,
     offers: HashMap<u64, Arrived>,
     tickets: u64,
-    answers: VecDeque<Response>,
+    answers: VecDeque<String>,
     /// Jobs that a thread has not begun.
     jobs: Vec<E::Job>,
     /// What jobs said and the engine has not heard.
@@ -81,8 +80,7 @@ pub(super) struct Actor<E: Engine, W> {
     /// Commands that wait for the end of a party that is about to die.
     held: Option<Vec<Command<E::Job>>>,
     lie: Option<Lie>,
-    staff: fn(Request) -> Option<Input<E::Local>>,
-    answered: fn(&E::Job) -> Option<Response>,
+    staff: fn(&str) -> Option<Input<E::Local>>,
 }
 
 struct Arrived {
@@ -111,17 +109,12 @@ impl<E: Engine, W: Worker<E::Job, E::Local>> Actor<E, W> {
             held: None,
             lie: None,
             staff: |_| None,
-            answered: |_| None,
         })
     }
 
-    /// A party with staff: how its requests reach the engine, and which jobs are answers.
-    pub(super) fn with_staff(
-        self,
-        staff: fn(Request) -> Option<Input<E::Local>>,
-        answered: fn(&E::Job) -> Option<Response>,
-    ) -> Self {
-        Actor { staff, answered, ..self }
+    /// A party with staff: how its requests reach the engine.
+    pub(super) fn with_staff(self, staff: fn(&str) -> Option<Input<E::Local>>) -> Self {
+        Actor { staff, ..self }
     }
 
     /// A party whose jobs do not say what they should.
@@ -136,7 +129,7 @@ impl<E: Engine, W: Worker<E::Job, E::Local>> Actor<E, W> {
             Delivery::Down | Delivery::Cut(_) => Some(Input::Down(from)),
             Delivery::Message(message) => Some(Input::Message(from, message)),
             Delivery::Reply { round, file, reply } => Some(Input::Sent { to: from, round, file, reply }),
-            Delivery::Ask(request) => (self.staff)(request),
+            Delivery::Ask(line) => (self.staff)(&line),
             Delivery::File { round, file, line, path } => {
                 self.tickets += 1;
                 let digest = sha256(&fs::read(&path)?);
@@ -174,14 +167,8 @@ impl<E: Engine, W: Worker<E::Job, E::Local>> Actor<E, W> {
             }
             Command::Discard { round, file } => self.rounds.discard(round, file)?,
             Command::Disconnect(party, reason) => out.push((party, Delivery::Cut(reason))),
-            Command::Local(job) => {
-                let answer = (self.answered)(&job);
-                // Answers to the staff take no time.
-                if answer.is_none() {
-                    self.jobs.push(job);
-                }
-                self.answers.extend(answer);
-            }
+            Command::Local(job) => self.jobs.push(job),
+            Command::Answer(_, line) => self.answers.push_back(line),
             Command::Tell(..) => {}
             Command::Stop(text) => bail!("{} stops: {text}", self.name),
         }
@@ -274,7 +261,7 @@ where
         self.stored.facts.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
-    fn answer(&mut self) -> Option<Response> {
+    fn answer(&mut self) -> Option<String> {
         self.answers.pop_front()
     }
 }

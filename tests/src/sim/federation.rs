@@ -2,10 +2,11 @@
 
 use std::{collections::VecDeque, fs, path::Path, sync::Arc};
 
-use wugan_aggregator::AggregatorEngine;
+use anyhow::Context;
+use wugan_aggregator::{AggregatorEngine, AggregatorWorker};
 use wugan_coordinator::{
     CoordinatorEngine, Job, Local,
-    admin::{Request, Response},
+    admin::Request,
     status::{Phase, Status},
 };
 use wugan_demo::{layout::Layout, setup, staff};
@@ -16,7 +17,7 @@ use wugan_node::{
     work::{NodeWorker, Places},
 };
 use wugan_protocol::{
-    engine::Input,
+    engine::{Input, Ticket},
     manifest::Federation,
     party::{Party, Role},
     policy::Policy,
@@ -76,6 +77,11 @@ impl Parts {
     /// Whether a party is this member in this role.
     pub(super) fn is(&self, party: Party, id: &str, role: Role) -> bool {
         self.federation.party(id, role) == Some(party)
+    }
+
+    /// A department's node.
+    pub(super) fn node(&self, id: &str) -> anyhow::Result<Party> {
+        self.federation.party(id, Role::Node).with_context(|| format!("there is no node {id}"))
     }
 
     /// A party's name.
@@ -156,7 +162,7 @@ impl Parts {
                     let places = Places { department: &department, state: &state, bad_percent_max: 10 };
                     Ok((engine, NodeWorker::new(policy.clone(), party.member, places, &mut keys)))
                 };
-                Box::new(Actor::new(name, stored, rounds, Box::new(make))?.lying(lie))
+                Box::new(Actor::new(name, stored, rounds, Box::new(make))?.with_staff(node_admin).lying(lie))
             }
             Role::Matcher => {
                 let make = move |stored: Stored| {
@@ -170,7 +176,7 @@ impl Parts {
                 let make = move |stored: Stored| {
                     let (signers, restored) = (open()?.signers(), restored(&stored));
                     let engine = AggregatorEngine::restore(federation.clone(), signers, restored, Box::new(fresh))?;
-                    Ok((engine, server::Worker::new(files.clone())))
+                    Ok((engine, AggregatorWorker::new(files.clone())))
                 };
                 Box::new(Actor::new(name, Stored::default(), rounds, Box::new(make))?.lying(lie))
             }
@@ -185,7 +191,7 @@ impl Parts {
                     Ok((engine, CoordinatorWorker { rounds: files.clone() }))
                 };
                 let actor = Actor::new(name, Stored::default(), rounds, Box::new(make))?;
-                Box::new(actor.with_staff(admin, answer))
+                Box::new(actor.with_staff(admin))
             }
         })
     }
@@ -200,15 +206,14 @@ fn restored(stored: &Stored) -> Restored<'_> {
     Restored { log: &stored.log, own: &stored.own, facts: stored.facts.clone() }
 }
 
-fn admin(request: Request) -> Option<Input<Local>> {
-    Some(Input::Local(Local::Admin(wugan_coordinator::Ticket(0), request)))
+fn admin(line: &str) -> Option<Input<Local>> {
+    let request = Request::read(line.as_bytes()).ok()?;
+    Some(Input::Local(Local::Admin(Ticket(0), request)))
 }
 
-fn answer(job: &Job) -> Option<Response> {
-    match job {
-        Job::Answer(_, line) => serde_json::from_str(line).ok(),
-        Job::Decide(_) | Job::Delete(_) => None,
-    }
+fn node_admin(line: &str) -> Option<Input<wugan_node::engine::Local>> {
+    let request = wugan_node::admin::Request::read(line.as_bytes()).ok()?;
+    Some(Input::Local(wugan_node::engine::Local::Admin(Ticket(0), request)))
 }
 
 /// Folders of a party's state, but for `keys` and `cache`.
@@ -221,7 +226,6 @@ struct CoordinatorWorker {
 impl Worker<Job, Local> for CoordinatorWorker {
     fn run(&self, job: Job, tell: &mut dyn FnMut(Local)) {
         tell(match job {
-            Job::Answer(..) => Local::Answered,
             Job::Decide(task) => Local::Decided(task.run(&self.rounds)),
             Job::Delete(task) => Local::Deleted(task.run(&self.rounds)),
         });

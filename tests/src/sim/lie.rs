@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, fs, io, ops::Range};
 
 use wugan_coordinator::Local;
+use wugan_node::work::Done as node;
 use wugan_protocol::{
     file::FileKey,
     hexes::{Digest, sha256},
@@ -132,23 +133,32 @@ impl Act for Talker {
         self.honest.facts()
     }
 
-    fn answer(&mut self) -> Option<wugan_coordinator::admin::Response> {
+    fn answer(&mut self) -> Option<String> {
         self.honest.answer()
     }
 }
 
-impl Tells for wugan_node::work::Done {
+impl Tells for wugan_node::engine::Local {
     fn made(&mut self) -> Option<(Digest, &mut [Made])> {
         match self {
-            Self::Pools { round, made } | Self::Rows { round, made, .. } => Some((*round, made)),
+            Self::Done(node::Pools { round, made } | node::Rows { round, made, .. }) => Some((*round, made)),
             _ => None,
         }
     }
 
     fn evaluated(&mut self) -> Option<&mut [Element]> {
         match self {
-            Self::Evaluated(answer) => Some(&mut answer.evaluated),
+            Self::Done(node::Evaluated(answer)) => Some(&mut answer.evaluated),
             _ => None,
+        }
+    }
+}
+
+impl Tells for wugan_aggregator::Local {
+    fn made(&mut self) -> Option<(Digest, &mut [Made])> {
+        match self {
+            Self::Server(done) => done.made(),
+            Self::Disclosed(_) => None,
         }
     }
 }

@@ -19,6 +19,7 @@ use wugan_transport::home::Stored;
 
 use super::*;
 use crate::{
+    engine::Local,
     enrolment::answer_digest,
     work::{Answered, Done, Expired},
 };
@@ -57,7 +58,7 @@ impl Rig {
     }
 
     /// Hands an input to the engine, and then the log as far as it has grown.
-    fn feed(&mut self, input: Input<Done>) {
+    fn feed(&mut self, input: Input<Local>) {
         let mut inputs = std::collections::VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             let commands = self.engine.handle(input, self.world.now);
@@ -99,7 +100,7 @@ impl Rig {
     }
 
     fn done(&mut self, done: Done) {
-        self.feed(Input::Local(done));
+        self.feed(Input::Local(Local::Done(done)));
     }
 
     fn later(&mut self, days: u64) {

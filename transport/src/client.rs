@@ -1,21 +1,22 @@
-//! The other end of the admin socket: what the staff's commands use.
+//! The other end of an admin socket: what the staff's commands use.
 
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, Write},
+    marker::PhantomData,
     os::{fd::AsRawFd, unix::net::UnixStream},
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use serde::{Serialize, de::DeserializeOwned};
 use wugan_protocol::texts;
 
-use crate::admin::{Request, Response};
-
-/// Asks a running coordinator.
+/// Asks a running program: `Q` are its requests, `A` its answers.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub struct Client<Q, A> {
     socket: PathBuf,
+    speaks: PhantomData<fn(Q) -> A>,
 }
 
 texts! {
@@ -24,26 +25,26 @@ texts! {
     pub enum ClientError {
         /// Nobody listens.
         Connect { socket: PathBuf, error: io::Error }
-            "no coordinator answers at {socket}: {error}; is it running, and may this user open its socket?"
-            "{socket} 上没有协调方应答：{error}；请确认它正在运行，且当前用户有权使用该套接字";
+            "no service answers at {socket}: {error}; is it running, and may this user open its socket?"
+            "{socket} 上没有服务应答：{error}；请确认它正在运行，且当前用户有权使用该套接字";
         /// The answer is no answer.
         Answer
-            "the coordinator's answer cannot be read; are program and service of the same version?"
-            "协调方的应答无法识别；请确认命令与服务的版本一致";
+            "the service's answer cannot be read; are program and service of the same version?"
+            "服务的应答无法识别；请确认命令与服务的版本一致";
     }
 }
 
-impl Client {
-    /// A client of the coordinator whose admin socket lies here.
-    pub fn new(socket: impl Into<PathBuf>) -> Client {
-        Client { socket: socket.into() }
+impl<Q: Serialize, A: DeserializeOwned> Client<Q, A> {
+    /// A client of the program whose admin socket lies here.
+    pub fn new(socket: impl Into<PathBuf>) -> Client<Q, A> {
+        Client { socket: socket.into(), speaks: PhantomData }
     }
 
     /// Asks once.
     ///
     /// # Errors
     /// See [`ClientError`]; a refusal is an answer.
-    pub fn ask(&self, request: &Request) -> Result<Response, ClientError> {
+    pub fn ask(&self, request: &Q) -> Result<A, ClientError> {
         let failed = |error| ClientError::Connect { socket: self.socket.clone(), error };
         let mut line = serde_json::to_vec(request).map_err(|_| ClientError::Answer)?;
         line.push(b'\n');

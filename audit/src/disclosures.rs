@@ -1,0 +1,61 @@
+//! How often departments looked into single suspicions: totals of each owner and matter.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use wugan_protocol::{
+    ledger::{Disclosed, Ledger},
+    text::{Language, Say},
+    texts,
+};
+
+/// Disclosures of one owner at one matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct DisclosureTotals {
+    /// The owner's id.
+    pub owner: String,
+    /// The matter's id.
+    pub matter: String,
+    /// Requests.
+    pub requests: u64,
+    /// Approvals of these.
+    pub approvals: u64,
+    /// Requests that were answered.
+    pub disclosures: u64,
+    /// Requests that the aggregator refused: the row was not suspected, or not the one that was asked about.
+    pub refused: u64,
+}
+
+impl DisclosureTotals {
+    /// The totals in words.
+    pub fn text(&self, language: Language) -> String {
+        let DisclosureTotals { owner, matter, requests, approvals, disclosures, refused } = self.clone();
+        Line::Totals { owner, matter, requests, approvals, disclosures, refused }.said(language)
+    }
+}
+
+/// The totals of all requests that have an effect, by owner and matter in the policy's order.
+pub fn totals(ledger: &Ledger) -> Vec<DisclosureTotals> {
+    let policy = ledger.federation().policy();
+    let mut totals: BTreeMap<_, DisclosureTotals> = BTreeMap::new();
+    for (_, asked) in ledger.requests() {
+        let of = totals.entry((asked.owner, asked.statement.matter)).or_default();
+        of.requests += 1;
+        of.approvals += asked.approvals.len() as u64;
+        of.disclosures += u64::from(matches!(asked.outcome, Some(Disclosed::Answered { .. })));
+        of.refused += u64::from(matches!(asked.outcome, Some(Disclosed::Refused(_))));
+    }
+    let named = totals.into_iter().map(|((owner, matter), totals)| {
+        let matter = policy.matters.iter().find(|known| known.number == matter).map(|matter| matter.id.clone());
+        DisclosureTotals { owner: policy.member_id(owner).to_owned(), matter: matter.unwrap_or_default(), ..totals }
+    });
+    named.collect()
+}
+
+texts! {
+    enum Line {
+        Totals { owner: String, matter: String, requests: u64, approvals: u64, disclosures: u64, refused: u64 }
+            "disclosures of {owner} at {matter}: {requests} requested, {approvals} approvals, {disclosures} answered, {refused} refused"
+            "{owner} 在 {matter} 的披露：请求 {requests} 次，批准 {approvals} 次，答复 {disclosures} 次，拒绝 {refused} 次";
+    }
+}
