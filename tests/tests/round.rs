@@ -2,11 +2,19 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
+    fs,
     path::Path,
     process::{Command, Output},
 };
 
-use wugan_audit::{folder, verify::verify};
+use wugan_audit::{
+    folder,
+    recompute::recompute,
+    replay::{At, replay},
+    verify::verify,
+};
+use wugan_keys::Custody;
+use wugan_protocol::month::Month;
 use wugan_tests::{
     audit::{self, audit_city},
     checks,
@@ -62,13 +70,26 @@ fn what_cannot_be_is_refused_with_its_reason() {
     }
 }
 
-/// The month's decisions are the model's, and the log is in order.
+/// The month's decisions are the model's, the log is in order, and whatever was announced in it follows from what each
+/// party kept.
 fn agrees(out: &Path, month: &str, offline: &[&str]) {
     checks::agrees(out, month, offline).unwrap();
     audit_city(out).unwrap();
     let key = audit::authority(out).unwrap().try_into().unwrap();
-    let report = verify(&folder::read(&out.join("coordinator/log")).unwrap(), &key);
-    assert_eq!(report.findings, []);
+    let log = folder::read(&out.join("coordinator/log")).unwrap();
+    assert_eq!(verify(&log, &key).findings, []);
+    let month: Month = month.parse().unwrap();
+    for at in At::ALL {
+        let replayed = replay(&log, &key, month, at, &out.join(at.role().name())).unwrap();
+        assert!(replayed.findings.is_empty() && replayed.outputs > 0, "{at:?}: {:?}", replayed.findings);
+    }
+    for department in fs::read_dir(out.join("departments")).unwrap() {
+        let home = department.unwrap().path().join("state");
+        if home.join("sealed").exists() {
+            let recomputed = recompute(&log, &key, month, &home, &home.join("keys"), &Custody::key_files()).unwrap();
+            assert!(recomputed.findings.is_empty() && recomputed.outputs > 0, "{:?}", recomputed.findings);
+        }
+    }
 }
 
 fn demo(arguments: &[&str]) {
