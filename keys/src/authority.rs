@@ -63,6 +63,11 @@ impl Authority {
         self.identity.public_key()
     }
 
+    /// What signs.
+    pub(crate) fn signer(&self) -> &dyn Signer {
+        &self.identity
+    }
+
     /// Signs a federation manifest and verifies it as every member will. `previous` is the signed line of the version
     /// before; `now` is in seconds since 1970 UTC.
     ///

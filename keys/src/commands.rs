@@ -1,6 +1,7 @@
 //! What `wugan-keys` does, as functions of plain arguments: a demo or a test sets a federation up with the same
 //! commands that an operator runs. `now` is seconds since 1970 UTC.
 
+mod canaries;
 mod check;
 mod summary;
 
@@ -26,6 +27,7 @@ use wugan_protocol::{
 
 use crate::{
     authority::{Authority, Draft, SignError},
+    canaries::{CanariesError, IssueError},
     card::{CARD_BYTES_MAX, CARD_SUFFIX, Card, CardError, Fingerprint},
     epoch::{AnnounceError, EpochKey, Place},
     identity::{Identity, IdentityError},
@@ -34,6 +36,7 @@ use crate::{
     store::{self, Custody, StorageKey, StoreError},
 };
 
+pub use canaries::{CANARIES_SUFFIX, CANARY_LIST, canaries_issue, read_canaries};
 pub use check::{Finding, Problem, check};
 pub use summary::{FederationSummary, MemberSummary};
 
@@ -223,6 +226,16 @@ texts! {
         Draft { path: PathBuf, problem: TomlProblem }
             "{path}: {problem}; `wugan-keys federation sign --help` shows a draft"
             "{path}：{problem}；草案的写法见 `wugan-keys federation sign --help`";
+        /// The plan of canaries.
+        Plan { path: PathBuf, problem: TomlProblem }
+            "{path}: {problem}; `wugan-keys canaries issue --help` shows a plan"
+            "{path}：{problem}；计划的写法见 `wugan-keys canaries issue --help`";
+        /// The plan and the policy do not agree.
+        Issue { path: PathBuf, error: IssueError }
+            "{path}: no canaries were issued: {error}"
+            "{path}：未签发哨兵：{error}";
+        /// Canaries that were issued.
+        Canaries { path: PathBuf, error: CanariesError } "{path}: {error}" "{path}：{error}";
         /// Not a public key.
         NotAKey { path: PathBuf }
             "{path} is not a public key: 64 lower-case hexadecimal digits and a line feed"

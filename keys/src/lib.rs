@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod authority;
+pub mod canaries;
 pub mod card;
 pub mod commands;
 pub mod epoch;
@@ -22,6 +23,7 @@ pub mod seal;
 pub mod store;
 
 pub use authority::Authority;
+pub use canaries::Canaries;
 pub use card::Card;
 pub use epoch::EpochKey;
 pub use identity::Identity;

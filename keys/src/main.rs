@@ -16,6 +16,7 @@ use wugan_keys::{
     language,
 };
 use wugan_protocol::{
+    month::Month,
     party::Role,
     text::{Failure, Say},
     texts,
@@ -63,6 +64,9 @@ enum Command {
     /// Federation manifests
     #[command(subcommand, after_help = "Example:\n  wugan-keys federation show --help")]
     Federation(FederationCommand),
+    /// Synthetic persons that the authority issues, so that auditors see the whole pipeline working
+    #[command(subcommand, after_help = "Example:\n  wugan-keys canaries issue --help")]
+    Canaries(CanariesCommand),
     /// Opens everything in a directory and says what is wrong; exit code 1 if anything is
     #[command(after_help = "Example:\n  wugan-keys check --dir /etc/wugan/keys")]
     Check {
@@ -174,6 +178,37 @@ enum FederationCommand {
     },
 }
 
+#[derive(Subcommand)]
+enum CanariesCommand {
+    /// Invents the persons of a plan; writes MEMBER.canaries for each member that has a part in it, and canaries.list
+    /// for auditors
+    #[command(
+        after_help = "Example:\n  wugan-keys canaries issue --dir /media/authority --policy catalogue.toml --plan \
+                      plan.toml --from 2026-11 --out canaries\n\nA plan:\n  [[canary]]\n  count = 5\n  channels = \
+                      [\"bank_counter\", \"coach_ticket\"]\n  matters = [\"resident_pension\", \
+                      \"old_age_allowance\"]\n\nEach canary is seen in these channels every month from --from on; the \
+                      policy says what must be decided. The owners' limits in the federation manifest must leave \
+                      room for them."
+    )]
+    Issue {
+        /// Directory of the authority's secrets
+        #[arg(long)]
+        dir: PathBuf,
+        /// The agreed catalogue.toml
+        #[arg(long)]
+        policy: PathBuf,
+        /// The plan
+        #[arg(long)]
+        plan: PathBuf,
+        /// The first month with these canaries
+        #[arg(long, value_name = "YYYY-MM")]
+        from: Month,
+        /// Folder for the files; it is made if it does not exist
+        #[arg(long)]
+        out: PathBuf,
+    },
+}
+
 #[derive(Args)]
 struct NewPlace {
     /// Directory of secrets; it is made if it does not exist
@@ -227,6 +262,11 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
             say(&format!("{}  {}", commands::announcement_path(&dir).display(), signed.hash()))
         }
         Command::Federation(command) => run_federation(command),
+        Command::Canaries(CanariesCommand::Issue { dir, policy, plan, from, out }) => {
+            let files = commands::canaries_issue(&dir, &policy, &plan, from, &out, &Custody::from_env())?;
+            let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+            say(&names.join("\n"))
+        }
         Command::Check { dir, json } => run_check(&dir, json),
         Command::Fingerprint { files, json } => run_fingerprint(&files, json),
     }

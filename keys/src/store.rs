@@ -20,7 +20,9 @@ use wugan_protocol::texts;
 use zeroize::Zeroizing;
 
 pub use custody::Custody;
-pub use file::{NewFile, create_directory, list, read_public, remove, write_new_public, write_public};
+pub use file::{
+    NewFile, create_directory, list, read_public, remove, write_new_private, write_new_public, write_public,
+};
 pub(crate) use file::{is_temporary, mode};
 
 use crate::seal::BulkKey;
@@ -80,7 +82,7 @@ impl StorageKey {
         let mut plain = Zeroizing::new(Vec::with_capacity(kind.len() + 32 + secret.len()));
         plain.extend_from_slice(kind_line(kind).as_bytes());
         plain.extend_from_slice(secret);
-        file::write_new_secret(path, &encrypt(path, &self.identity.to_public(), &plain)?)
+        write_new_private(path, &encrypt(path, &self.identity.to_public(), &plain)?)
     }
 
     /// Reads a secret of a kind.
@@ -109,12 +111,12 @@ impl StorageKey {
         let secret = self.identity.to_string();
         let text = Zeroizing::new(format!("{STORAGE_KEY_COMMENT}\n{}\n", secret.expose_secret()));
         if !custody.protects_with_passphrase() {
-            return file::write_new_secret(&dir.join(STORAGE_KEY), text.as_bytes());
+            return write_new_private(&dir.join(STORAGE_KEY), text.as_bytes());
         }
         let path = dir.join(STORAGE_KEY_AGE);
         let mut recipient = age::scrypt::Recipient::new(custody.new_passphrase(&path)?);
         recipient.set_work_factor(PASSPHRASE_WORK_LOG2);
-        file::write_new_secret(&path, &encrypt(&path, &recipient, text.as_bytes())?)
+        write_new_private(&path, &encrypt(&path, &recipient, text.as_bytes())?)
     }
 
     fn parse(path: &Path, text: &[u8]) -> Result<StorageKey, StoreError> {
@@ -339,7 +341,7 @@ mod tests {
     fn a_passphrase_protects_the_storage_key() {
         let dir = folder();
         let file = dir.path().join("passphrase");
-        file::write_new_secret(&file, b"correct horse battery\n").unwrap();
+        write_new_private(&file, b"correct horse battery\n").unwrap();
         let custody = Custody::key_files().passphrase_file(&file);
         let key = StorageKey::open_or_create(dir.path(), &custody.clone().with_passphrase()).unwrap();
         assert!(!dir.path().join(STORAGE_KEY).exists());
@@ -359,7 +361,7 @@ mod tests {
     fn a_short_passphrase_is_refused() {
         let dir = folder();
         let file = dir.path().join("passphrase");
-        file::write_new_secret(&file, b"too short\n").unwrap();
+        write_new_private(&file, b"too short\n").unwrap();
         let custody = Custody::key_files().passphrase_file(&file).with_passphrase();
         let made = StorageKey::open_or_create(dir.path(), &custody);
         assert!(matches!(made, Err(StoreError::BadPassphrase(_))));
@@ -379,7 +381,7 @@ mod tests {
     #[test]
     fn a_file_that_is_no_storage_key_is_refused_without_showing_it() {
         let dir = folder();
-        file::write_new_secret(&dir.path().join(STORAGE_KEY), b"AGE-SECRET-KEY-1MYSECRET\n").unwrap();
+        write_new_private(&dir.path().join(STORAGE_KEY), b"AGE-SECRET-KEY-1MYSECRET\n").unwrap();
         let error = StorageKey::open(dir.path(), &Custody::key_files()).unwrap_err();
         assert!(matches!(error, StoreError::NotAStorageKey { .. }));
         assert!(!format!("{error} {error:?}").contains("MYSECRET"));

@@ -4,7 +4,10 @@
 use std::{fmt, fs, io, path::Path};
 
 use serde::{Serialize, Serializer};
-use wugan_keys::{StorageKey, commands::announcement_path};
+use wugan_keys::{
+    StorageKey,
+    commands::{announcement_path, read_canaries},
+};
 use wugan_protocol::{
     at_rest::{DATABASE, PERSON_BYTES},
     month::Month,
@@ -70,6 +73,11 @@ pub fn check(config: &Path, month: Month) -> Result<(Vec<Finding>, Vec<Checked>)
         let made = fs::metadata(&announcement);
         let made = made.map_err(|error| ServiceError::Announcement { path: announcement.clone(), error });
         findings.push(Finding::of(What::File { path: announcement }, made));
+    }
+    if let (Some(file), Some((federation, party))) = (&config.node.canaries, &place) {
+        let (path, authority) = (base.join(file), base.join(&config.member.authority));
+        let read = read_canaries(&path, &authority, federation.policy(), party.member);
+        findings.push(Finding::of(What::File { path }, read));
     }
     let files = place.map(|(federation, party)| files(federation.policy(), party.member, &department, &config, month));
     Ok((findings, files.transpose()?.unwrap_or_default()))

@@ -30,6 +30,8 @@ pub struct NodeConfig {
     /// The admin socket, made with mode 0600.
     #[serde(default = "admin")]
     pub admin: PathBuf,
+    /// The canaries that the authority issued to this member, if any.
+    pub canaries: Option<PathBuf>,
 }
 
 /// Where the admin socket is unless the configuration says otherwise.

@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod cache;
+pub mod canaries;
 pub mod channel;
 pub mod check;
 pub mod config;

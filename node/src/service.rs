@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use wugan_keys::commands::read_canaries;
 use wugan_protocol::{
     engine::{Fact, Ticket},
     hexes::sha256,
@@ -36,7 +37,12 @@ pub fn run(config: &Path) -> Result<(), ServiceError> {
     let (signers, epochs) = (home.keys.signers(), home.keys.epochs.keys().copied().collect());
     let engine = NodeEngine::restore(federation.clone(), member, signers, stored, epochs)?;
     let places = Places { department: &department, state: &home.state, bad_percent_max: config.node.bad_percent_max };
+    let canaries = config.node.canaries.as_ref().map(|file| {
+        let read = read_canaries(&base.join(file), &base.join(&config.member.authority), federation.policy(), member);
+        read.map_err(HomeError::from)
+    });
     let worker = NodeWorker::new(federation.policy().clone(), member, places, &mut home.keys);
+    let worker = worker.with_canaries(canaries.transpose()?);
     tracing::info!(curve = oprf::curve_backend(), department = federation.policy().member_id(member), "node starts");
     let owner = federation.owner_limits(member).is_some();
     let servers = [federation.coordinator(), federation.matcher(), federation.aggregator()];

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use wugan_keys::{EpochKey, PartyKeys};
+use wugan_keys::{Canaries, EpochKey, PartyKeys};
 use wugan_protocol::{
     at_rest::{self, BATCHES, CACHE, PERSON_BYTES, SEALED},
     chance::RoundSeed,
@@ -23,7 +23,7 @@ use wugan_protocol::{
     policy::{Matter, MatterRound, Policy},
     reason::Reason,
     run::RunError,
-    statement::{EnrolmentBatch, SourceEpoch},
+    statement::{CanaryOutcome, EnrolmentBatch, SourceEpoch},
 };
 use wugan_transport::{
     rounds::{Made, Rounds},
@@ -35,6 +35,7 @@ pub use disclose::{FindRow, FoundRow, WriteDisclosure};
 use crate::{
     admin::Refusal,
     cache::Cache,
+    canaries::RoundCanaries,
     channel::{ChannelError, Window, read_channel},
     decisions,
     engine::Local,
@@ -234,6 +235,8 @@ pub enum Done {
         round: Digest,
         /// Where.
         text: String,
+        /// What became of the canaries on its rosters, where there are any.
+        canaries: Option<CanaryOutcome>,
     },
     /// The decisions file is not what it should be.
     NotDelivered {
@@ -295,6 +298,7 @@ pub struct NodeWorker {
     spill: Vault,
     enrolment: Enrolment,
     answers: Answers,
+    canaries: Option<Canaries>,
 }
 
 /// Where a node's data lie and how it reads them.
@@ -321,10 +325,20 @@ impl NodeWorker {
             department: places.department.to_owned(),
             bad_percent_max: places.bad_percent_max,
             epochs: std::mem::take(&mut keys.epochs),
+            canaries: None,
             policy,
             member,
             cache,
         }
+    }
+
+    /// The same worker with the canaries that the authority issued to this member.
+    pub fn with_canaries(self, canaries: Option<Canaries>) -> NodeWorker {
+        NodeWorker { canaries, ..self }
+    }
+
+    fn canaries_of(&self, month: Month) -> Option<&Canaries> {
+        self.canaries.as_ref().filter(|canaries| canaries.from() <= month)
     }
 
     /// Reads roster and channels. The roster comes first: enrolment, the longest part of a first round, rests on it.
@@ -343,6 +357,9 @@ impl NodeWorker {
             let keep = |person| if wanted { people.push(person_bytes(person)) } else { Ok(()) };
             match read_channel(&mut source, &window, self.bad_percent_max, &mut quarantine, keep) {
                 Ok(_) if wanted => {
+                    let mut canaries =
+                        self.canaries_of(task.month).into_iter().flat_map(|c| c.in_channel(channel.number));
+                    canaries.try_for_each(|person| people.push(person_bytes(person)))?;
                     let (made, new) = self.make_pools(task, &seed, channel.number, people)?;
                     evaluated += new;
                     tell(Done::Pools { round: task.hash, made });
@@ -368,7 +385,14 @@ impl NodeWorker {
         // The roster as it stood when the round was accepted: after a restart it is read for its quarantine only.
         match (snapshot.exists()?, read) {
             (true, _) => {}
-            (false, Ok(_)) => snapshot.save(rows.sorted()?)?,
+            (false, Ok(_)) => {
+                let canaries = self.canaries_of(task.month);
+                // Before the snapshot: whoever finds that finds these.
+                RoundCanaries::save(canaries, &self.sealed, task.hash)?;
+                let mut pairs = canaries.into_iter().flat_map(|canaries| canaries.expected().keys());
+                pairs.try_for_each(|(person, place)| rows.push(roster_row(*person, *place)))?;
+                snapshot.save(rows.sorted()?)?;
+            }
             (false, Err(RosterError::Source(error))) => {
                 let text = error.to_string();
                 return Ok(Done::SourceFailed { round: task.hash, channel: None, reason: Reason::Unreadable, text });
@@ -468,9 +492,12 @@ impl NodeWorker {
         let bytes =
             decisions::read(self.rounds.open(task.hash, FileKey::Decisions { owner: self.member })?, matters.len())?;
         let month = task.month.to_string();
-        let table = decisions::Table { department: &self.department, month: &month, policy: &self.policy };
-        let path = table.write(&matters, &snapshot, &map, &bytes)?;
-        Ok(Done::Delivered { round: task.hash, text: format!("decisions of {month} are in {}", path.display()) })
+        let canaries = RoundCanaries::load(&self.sealed, task.hash)?;
+        let (department, policy, canaries) = (&self.department, &self.policy, canaries.as_ref());
+        let table = decisions::Table { department, month: &month, policy, canaries };
+        let decisions::Written { path, canaries } = table.write(&matters, &snapshot, &map, &bytes)?;
+        let text = format!("decisions of {month} are in {}", path.display());
+        Ok(Done::Delivered { round: task.hash, text, canaries })
     }
 
     fn delete(&self, expired: Expired) -> io::Result<Done> {

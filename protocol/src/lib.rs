@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod at_rest;
+pub mod canary;
 pub mod chance;
 pub mod codec;
 pub mod disclosure;

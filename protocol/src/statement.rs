@@ -55,6 +55,8 @@ pub enum Statement {
         /// Why.
         reason: Reason,
     },
+    /// Roster owner, before the receipt of its decisions: what was decided about its canaries.
+    Canaries(CanaryOutcome),
     /// Any member but the coordinator: the log's tree at a round's end is the one that it has seen grow.
     Cosignature(Cosignature),
     /// Any member: it does not act on an entry or a file.
@@ -103,6 +105,7 @@ impl Statement {
             Statement::RoundClosed {} => "round_closed",
             Statement::RoundAbandoned { .. } => "round_abandoned",
             Statement::Failure { .. } => "failure",
+            Statement::Canaries(_) => "canaries",
             Statement::Cosignature(_) => "cosignature",
             Statement::Refusal { .. } => "refusal",
             Statement::Deletion { .. } => "deletion",
@@ -121,7 +124,8 @@ impl Statement {
             | Statement::Evaluation(_)
             | Statement::Failure { .. }
             | Statement::DisclosureRequest(_)
-            | Statement::Approval { .. } => Some(Role::Node),
+            | Statement::Approval { .. }
+            | Statement::Canaries(_) => Some(Role::Node),
             Statement::List { .. } => Some(Role::Matcher),
             Statement::Disclosure { .. } => Some(Role::Aggregator),
             Statement::RoundManifest(_)
@@ -317,6 +321,19 @@ pub enum Receipt {
     },
     /// Roster owner: its decisions.
     Decisions {},
+}
+
+/// What was decided about an owner's canaries: pairs of a canary and a matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CanaryOutcome {
+    /// SHA-256 of the file in which the authority issued them.
+    pub document: Digest,
+    /// Decided as the authority says.
+    pub as_expected: u64,
+    /// Deferred, because something was missing or the canary was not enrolled in time: not judged.
+    pub deferred: u64,
+    /// Decided otherwise.
+    pub other: u64,
 }
 
 /// A member's signature over the log's tree right after a round was closed (C2SP tlog-cosignature v1).

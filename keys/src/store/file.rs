@@ -147,6 +147,14 @@ pub fn write_new_public(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     filled(path, PUBLIC_MODE, bytes)?.commit_new()
 }
 
+/// Writes a file that is for its owner alone, unless it exists. Unlike secrets, it is not encrypted.
+///
+/// # Errors
+/// [`StoreError::Exists`], [`StoreError::Io`].
+pub fn write_new_private(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    filled(path, SECRET_MODE, bytes)?.commit_new()
+}
+
 /// Removes a file for good. The medium may keep its (encrypted) blocks, and backups their copies.
 ///
 /// # Errors
@@ -159,11 +167,6 @@ pub fn remove(path: &Path) -> Result<(), StoreError> {
 /// The mode bits of a file or directory.
 pub(crate) fn mode(path: &Path) -> Result<u32, StoreError> {
     Ok(std::fs::metadata(path).map_err(failed(Action::Read, path))?.permissions().mode() & 0o7777)
-}
-
-/// Writes a secret file, unless it exists.
-pub(super) fn write_new_secret(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    filled(path, SECRET_MODE, bytes)?.commit_new()
 }
 
 /// Reads a secret file, if its mode keeps others out.

@@ -234,11 +234,15 @@ impl NodeEngine {
                 commands.extend(self.announce(round, &made, now));
                 commands
             }
-            Done::Delivered { round, text } => {
+            Done::Delivered { round, text, canaries } => {
                 self.preparation.delivering.remove(&round);
                 self.preparation.delivered.insert(round);
                 let done = fact(format!("{DELIVERED}/{round}"), Vec::new());
                 let mut commands = vec![Command::Tell(Severity::Info, text), done];
+                // The receipt comes last: once it is logged, everybody knows whether this owner had canaries.
+                let canaries =
+                    canaries.map(|outcome| self.member.state_in(Some(round), Statement::Canaries(outcome), now));
+                commands.extend(canaries.into_iter().flatten());
                 let receipt = Statement::Receipt(Receipt::Decisions {});
                 commands.extend(self.member.state_in(Some(round), receipt, now));
                 commands

@@ -13,7 +13,7 @@ use crate::{
     party::{MemberNumber, Party, Role},
     policy::{Class, MatterRound, Policy},
     reason::Reason,
-    statement::{Announcement, Receipt, RoundManifest, Statement, Totals},
+    statement::{Announcement, CanaryOutcome, Receipt, RoundManifest, Statement, Totals},
 };
 
 /// A round from its manifest to its end.
@@ -32,6 +32,7 @@ pub struct Round {
     matters: BTreeMap<MemberNumber, Vec<MatterRound>>,
     rows_closed: Option<u64>,
     totals: BTreeMap<MemberNumber, Totals>,
+    canaries: BTreeMap<MemberNumber, CanaryOutcome>,
     end: Option<End>,
 }
 
@@ -58,6 +59,7 @@ impl Round {
             matters: BTreeMap::new(),
             rows_closed: None,
             totals: BTreeMap::new(),
+            canaries: BTreeMap::new(),
             end: None,
         }
     }
@@ -165,14 +167,19 @@ impl Round {
         self.totals.get(&owner)
     }
 
+    /// What became of an owner's canaries, once it said so.
+    pub fn canaries(&self, owner: MemberNumber) -> Option<&CanaryOutcome> {
+        self.canaries.get(&owner)
+    }
+
     /// Owners that are decided once all is logged: those complete when the rows were closed.
     pub fn present_owners(&self) -> Vec<MemberNumber> {
         self.policy.owners().filter(|owner| self.complete(*owner)).collect()
     }
 
-    /// The one statement that has an effect after the end: that an owner has its decisions.
+    /// The statements that have an effect after the end: that an owner has its decisions, and what they are for canaries.
     pub(super) fn delivers(&self, statement: &Statement) -> bool {
-        matches!(statement, Statement::Receipt(Receipt::Decisions {})) && !self.abandoned()
+        matches!(statement, Statement::Receipt(Receipt::Decisions {}) | Statement::Canaries(_)) && !self.abandoned()
     }
 
     pub(super) fn state(&mut self, party: Party, statement: &Statement, time: u64) -> Result<(), Reason> {
@@ -184,6 +191,7 @@ impl Round {
             Statement::List { channels } => self.close_list(channels),
             Statement::RowsClosed {} => self.close_rows(time),
             Statement::Decisions(totals) => self.decide(totals),
+            Statement::Canaries(outcome) => self.tell_canaries(party, *outcome),
             Statement::RoundClosed {} => self.close(time),
             Statement::RoundAbandoned { .. } => self.abandon(),
             _ => Err(Reason::NotAllowed),
@@ -336,6 +344,24 @@ impl Round {
             return Err(Reason::Repeated);
         }
         self.totals.insert(totals.owner, totals.clone());
+        Ok(())
+    }
+
+    /// Before the receipt: whoever sees that an owner has its decisions knows whether it told of its canaries.
+    fn tell_canaries(&mut self, party: Party, outcome: CanaryOutcome) -> Result<(), Reason> {
+        if !self.is_owner(party.member) {
+            return Err(Reason::NotAllowed);
+        }
+        if !self.totals.contains_key(&party.member) {
+            return Err(Reason::BeforeItsTime);
+        }
+        if self.canaries.contains_key(&party.member) {
+            return Err(Reason::Repeated);
+        }
+        if self.has_receipt(party.member, &Receipt::Decisions {}) {
+            return Err(Reason::TooLate);
+        }
+        self.canaries.insert(party.member, outcome);
         Ok(())
     }
 
