@@ -11,6 +11,7 @@ use std::{
 use serde::Serialize;
 use tempfile::NamedTempFile;
 use wugan_audit::{
+    canaries,
     folder::{self, LogFiles},
     monitor,
     recompute::{self, CannotRecompute},
@@ -20,8 +21,9 @@ use wugan_audit::{
 };
 use wugan_keys::Custody;
 use wugan_protocol::{
+    canary::{CanaryList, CanaryListError},
     hexes::Hex,
-    ledger::Ledger,
+    ledger::{Ledger, Logged},
     log::checkpoint::CheckpointError,
     month::Month,
     text::{Language, Say},
@@ -37,8 +39,14 @@ pub(crate) struct Outcome {
 }
 
 /// Verifies a log.
-pub(crate) fn verify(log: &Path, authority: &Path, json: bool, language: Language) -> Result<Outcome, CannotLook> {
-    let read = Read::open(log, authority)?;
+pub(crate) fn verify(
+    log: &Path,
+    authority: &Path,
+    canaries: &[PathBuf],
+    json: bool,
+    language: Language,
+) -> Result<Outcome, CannotLook> {
+    let read = Read::open_with(log, authority, canaries)?;
     Ok(outcome(&read.report, json, language))
 }
 
@@ -142,11 +150,28 @@ struct Read {
 
 impl Read {
     fn open(log: &Path, authority: &Path) -> Result<Read, CannotLook> {
+        Read::open_with(log, authority, &[])
+    }
+
+    /// With the authority's lists of canaries.
+    fn open_with(log: &Path, authority: &Path, canaries: &[PathBuf]) -> Result<Read, CannotLook> {
         let key = authority_key(authority)?;
+        let lists: Vec<CanaryList> = canaries.iter().map(|path| canary_list(path, &key)).collect::<Result<_, _>>()?;
         let mut teller = Teller::default();
-        let (report, ledger) = verify_and_watch(&files(log)?, &key, &mut |logged, ledger| teller.take(logged, ledger));
+        let mut watch = |logged: &Logged, ledger: &Ledger| teller.take(logged, ledger);
+        let (report, ledger) = verify_and_watch(&files(log)?, &key, &lists, &mut watch);
+        let policy = ledger.as_ref().map(|ledger| ledger.federation().policy().hash);
+        let other = lists.iter().position(|list| policy.is_some_and(|policy| list.policy() != policy));
+        if let Some(other) = other {
+            return Err(CannotLook::OtherPolicy { path: canaries[other].clone() });
+        }
         Ok(Read { report, stories: teller.stories(), ledger })
     }
+}
+
+fn canary_list(path: &Path, authority: &[u8; 32]) -> Result<CanaryList, CannotLook> {
+    let file = fs::read(path).map_err(|error| CannotLook::Unread { path: path.to_owned(), error })?;
+    CanaryList::read(&file, authority).map_err(|error| CannotLook::NotAList { path: path.to_owned(), error })
 }
 
 fn authority_key(path: &Path) -> Result<[u8; 32], CannotLook> {
@@ -178,6 +203,9 @@ fn outcome(report: &Report, json: bool, language: Language) -> Outcome {
     }
     let mut lines: Vec<String> = report.findings.iter().map(|finding| finding.text(language)).collect();
     lines.extend(report.disclosures.iter().map(|totals| totals.text(language)));
+    if !report.canaries.is_empty() {
+        lines.push(canaries::line(&report.canaries, language));
+    }
     lines.push(verdict(report).said(language));
     Outcome { text: lines.join("\n"), found }
 }
@@ -241,6 +269,12 @@ texts! {
         NotSeen { path: PathBuf, error: CheckpointError }
             "{path} is not a checkpoint of this log: {error}; name the file that `monitor` wrote, or another one to begin anew"
             "{path} 不是本日志的检查点：{error}；请指定 `monitor` 写下的文件，或换一个文件重新开始";
+        NotAList { path: PathBuf, error: CanaryListError }
+            "{path}: {error}"
+            "{path}：{error}";
+        OtherPolicy { path: PathBuf }
+            "{path} was made for another catalogue.toml than the log's: ask the authority for the present list"
+            "{path} 对应的 catalogue.toml 与日志的不同：请向授权方索取现行清单";
         NoRound { month: Month, verdict: Verdict }
             "the log has no round of {month}. {verdict}"
             "日志中没有 {month} 的轮次。{verdict}";

@@ -3,7 +3,7 @@
 use wugan_protocol::{
     policy::Policy,
     reason::Reason,
-    statement::{DecisionCount, Kept},
+    statement::{CanaryOutcome, DecisionCount, Kept},
     text::{Language, Say, clock},
     texts,
 };
@@ -82,6 +82,7 @@ impl Page<'_> {
         let (records, elements, batches) = (owner.records, owner.elements, owner.batches);
         let mut lines = vec![self.say(&Words::Owner { name, state, records, elements, batches })];
         lines.extend(owner.matters.iter().map(|matter| self.matter(matter)));
+        lines.extend(owner.canaries.map(|outcome| format!("    {}", self.say(&canaries(outcome)))));
         lines
     }
 
@@ -147,6 +148,12 @@ pub(crate) fn steps(times: &Times) -> impl Iterator<Item = (Words, u64)> {
     steps.into_iter().filter_map(|(step, time)| Some((step, time?)))
 }
 
+/// What became of an owner's canaries.
+pub(crate) fn canaries(outcome: CanaryOutcome) -> Words {
+    let CanaryOutcome { as_expected, deferred, other, .. } = outcome;
+    Words::Canaries { as_expected, deferred, other }
+}
+
 /// A count as the log tells it.
 pub(crate) fn told(count: &DecisionCount) -> Words {
     count.about.map_or(Words::Fewer, |about| Words::About { about })
@@ -179,6 +186,9 @@ texts! {
         MatterMissing { missing: usize } "(channels missing: {missing})" "（缺少渠道 {missing} 个）";
         About { about: u64 } "{about}" "{about}";
         Fewer "<8" "<8";
+        Canaries { as_expected: u64, deferred: u64, other: u64 }
+            "canaries: {as_expected} as expected, {deferred} deferred, {other} otherwise"
+            "哨兵：符合预期 {as_expected}，暂缓 {deferred}，不符 {other}";
         NoRefusals "Nobody refused anything." "无人拒绝任何内容。";
         Refused { entry: u64, by: String, refused: u64, reason: Reason }
             "Entry {entry}: {by} refused entry {refused}: {reason}"

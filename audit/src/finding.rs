@@ -272,6 +272,20 @@ rules! {
         ["联署文件与条目不符"
          "文件中的联署被添加、删除或更改。"
          "重新获取文件夹；以条目为准。"];
+    CanaryOtherwise "canary_otherwise"
+        ["canaries were not decided as the authority says"
+         "Somewhere between records and decisions somebody made them wrong, or a department does not have the canaries that it was given. People may be decided wrongly too."
+         "See in the owner's canaries table which; ask the departments of their channels for their configuration; then replay the round's stages."]
+        ["哨兵的认定结果与授权方所述不符"
+         "从记录到结论之间有人使结果出错，或有部门没有装入发给它的哨兵。真实人员的结论也可能有误。"
+         "在该部门的哨兵结果表中查看是哪些；核对相关渠道部门的配置；然后重算该轮次各环节。"];
+    CanaryUntold "canary_untold"
+        ["an owner has its decisions, but did not tell what they are for its canaries"
+         "It does not have the canaries that the authority's list names, or has others: this month shows nothing about its decisions."
+         "Ask the owner which file its configuration names as canaries, and compare its SHA-256 with the list."]
+        ["待遇部门已收到结论，却未报告其哨兵的结果"
+         "它没有装入授权方清单所列的哨兵，或装入了其他哨兵：本月无从得知其结论是否正确。"
+         "询问该部门配置中的哨兵文件，并将其 SHA-256 与清单核对。"];
     MonthSkipped "month_skipped"
         ["months without a counted round"
          "Nobody was certified in these months, or their rounds are not in this log."

@@ -8,6 +8,7 @@
 //! [`recompute::recompute`] what a node announced, with code that shares nothing with theirs.
 #![forbid(unsafe_code)]
 
+pub mod canaries;
 pub mod disclosures;
 mod explain;
 pub mod finding;

@@ -59,6 +59,9 @@ enum Command {
     Verify {
         #[command(flatten)]
         log: Log,
+        /// The authority's list of canaries: owners must tell of these. May be repeated; the latest that has begun counts.
+        #[arg(long, value_name = "FILE")]
+        canaries: Vec<PathBuf>,
         /// Print the result as JSON.
         #[arg(long)]
         json: bool,
@@ -154,7 +157,9 @@ fn main() -> ExitCode {
 
 fn run(command: Command, language: Language) -> Result<Outcome, CannotLook> {
     match command {
-        Command::Verify { log, json } => commands::verify(&log.log, &log.authority, json, language),
+        Command::Verify { log, canaries, json } => {
+            commands::verify(&log.log, &log.authority, &canaries, json, language)
+        }
         Command::Explain { log, round, json } => commands::explain(&log.log, &log.authority, round, json, language),
         Command::Report { log, html } => commands::report(&log.log, &log.authority, &html, language),
         Command::Monitor { log, seen, json } => commands::monitor(&log.log, &log.authority, &seen, json, language),

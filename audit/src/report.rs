@@ -9,7 +9,7 @@ use wugan_protocol::{
 };
 
 use crate::{
-    explain::{Words, steps, told},
+    explain::{Words, canaries, steps, told},
     finding::Finding,
     story::{Channel, Department, Matter, Outcome, Owner, Story},
     verify::Report,
@@ -161,6 +161,9 @@ fn owner_rows(owner: &Owner, policy: &Policy) -> Markup {
             @if let Some(reason) = owner.failed { " · " (both(&reason)) }
         } }
         @for matter in &owner.matters { (matter_row(matter, policy)) }
+        @if let Some(outcome) = owner.canaries {
+            tr { td class="legend" colspan="3" { (both(&canaries(outcome))) } }
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use wugan_protocol::{
     party::{MemberNumber, Party},
     policy::{self, Class},
     reason::Reason,
-    statement::{Announcement, DecisionCount, Kept, Receipt, Statement, Totals},
+    statement::{Announcement, CanaryOutcome, DecisionCount, Kept, Receipt, Statement, Totals},
     texts,
 };
 
@@ -123,6 +123,8 @@ pub struct Owner {
     pub delivered: bool,
     /// Why it could not take part.
     pub failed: Option<Reason>,
+    /// What it told of its canaries, if it has any.
+    pub canaries: Option<CanaryOutcome>,
     /// Its matters, once they are decided.
     pub matters: Vec<Matter>,
 }
@@ -246,6 +248,11 @@ impl Story {
             Statement::List { channels } => self.list(&channels.iter().copied().collect(), time),
             Statement::Decisions(totals) => self.decide(totals, ledger),
             Statement::Receipt(receipt) => self.receipt(party, receipt, ledger),
+            Statement::Canaries(outcome) => {
+                if let Some(owner) = self.owner(party.member) {
+                    owner.canaries = Some(*outcome);
+                }
+            }
             Statement::RoundClosed {} => self.end(Outcome::Closed, time),
             Statement::RoundAbandoned { .. } => self.end(Outcome::Abandoned, time),
             Statement::Cosignature(_) => self.cosign(party, ledger),
@@ -363,6 +370,7 @@ fn begin(ledger: &Ledger, round: &Round, entry: u64) -> Story {
         complete: false,
         delivered: false,
         failed: None,
+        canaries: None,
         matters: Vec::new(),
     };
     Story {

@@ -7,6 +7,7 @@ use std::{
 
 use serde::Serialize;
 use wugan_protocol::{
+    canary::CanaryList,
     ledger::{Closed, Ledger, Logged},
     log::{
         checkpoint::VerifiedCheckpoint,
@@ -26,6 +27,7 @@ use wugan_protocol::{
 
 use crate::{
     disclosures::{self, DisclosureTotals},
+    canaries::{self, Canaries},
     finding::{Finding, Rule},
     folder::LogFiles,
 };
@@ -41,19 +43,27 @@ pub struct Report {
     pub months: Vec<Month>,
     /// How often single suspicions were looked into.
     pub disclosures: Vec<DisclosureTotals>,
+    /// What became of the authority's canaries in each month in which an owner told.
+    pub canaries: Vec<canaries::OfMonth>,
     /// Everything that is not as it should be; empty for a log in order.
     pub findings: Vec<Finding>,
 }
 
 /// Verifies a log's files under the authority's public key.
 pub fn verify(files: &LogFiles, authority: &[u8; 32]) -> Report {
-    verify_and_watch(files, authority, &mut |_, _| {}).0
+    verify_and_watch(files, authority, &[], &mut |_, _| {}).0
 }
 
-/// The same; each entry is shown to `watch` with the ledger that it led to. Also what all of them led to, unless it
-/// cannot be told whose log this is.
-pub fn verify_and_watch(files: &LogFiles, authority: &[u8; 32], watch: Watch<'_>) -> (Report, Option<Ledger>) {
-    let mut audit = Audit { files, findings: Vec::new(), months: Vec::new(), disclosures: Vec::new() };
+/// The same; owners must tell of the canaries on `lists`, and each entry is shown to `watch` with the ledger that it led
+/// to. Also what all of them led to, unless it cannot be told whose log this is.
+pub fn verify_and_watch(
+    files: &LogFiles,
+    authority: &[u8; 32],
+    lists: &[CanaryList],
+    watch: Watch<'_>,
+) -> (Report, Option<Ledger>) {
+    let canaries = Canaries::new(lists);
+    let mut audit = Audit { files, findings: Vec::new(), months: Vec::new(), disclosures: Vec::new(), canaries };
     let entries = audit.entries();
     let federation = audit.federation(&entries, authority);
     let ledger = federation.as_ref().map(|federation| {
@@ -65,6 +75,7 @@ pub fn verify_and_watch(files: &LogFiles, authority: &[u8; 32], watch: Watch<'_>
         entries: entries.len() as u64,
         months: audit.months,
         disclosures: audit.disclosures,
+        canaries: audit.canaries.months(),
         findings: audit.findings,
     };
     (report, ledger)
@@ -78,6 +89,7 @@ struct Audit<'a> {
     findings: Vec<Finding>,
     months: Vec<Month>,
     disclosures: Vec<DisclosureTotals>,
+    canaries: Canaries<'a>,
 }
 
 impl Audit<'_> {
@@ -202,6 +214,7 @@ impl Audit<'_> {
             }
             let logged = ledger.apply(admitted);
             watch(&logged, &ledger);
+            self.findings.extend(self.canaries.take(&logged, &ledger));
             self.entry(&logged, &ledger, federation);
             if logged.verdict.is_ok() && matches!(logged.signed.body().statement, Statement::RoundClosed {}) {
                 cosigned_before_next = false;

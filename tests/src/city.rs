@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use wugan_protocol::policy::Policy;
+use wugan_demo::layout::Layout;
+use wugan_protocol::{month::Month, policy::Policy};
 
 use crate::sim::Chance;
 
@@ -17,6 +18,14 @@ pub fn catalogue(seed: u64) -> (String, Vec<String>) {
             return (text, (2..departments).map(|number| format!("d{number}")).collect());
         }
     }
+}
+
+/// From when on a city has canaries, if it has a plan of some.
+///
+/// # Errors
+/// Never: it is a month.
+pub fn canaries_from(layout: &Layout) -> anyhow::Result<Option<Month>> {
+    Ok(if layout.canary_plan().exists() { Some("2026-06".parse()?) } else { None })
 }
 
 fn text(chance: &mut Chance, departments: u64) -> String {

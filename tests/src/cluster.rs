@@ -25,6 +25,8 @@ use wugan_protocol::{
     policy::Policy,
 };
 
+use crate::city::canaries_from;
+
 /// The processes; they are killed when this value is dropped.
 pub struct Cluster {
     layout: Layout,
@@ -54,7 +56,7 @@ impl Cluster {
     pub fn set_up(dir: &Path, rosters: &[String], program: &str) -> anyhow::Result<Cluster> {
         let layout = Layout::new(dir);
         let policy = Policy::read(&fs::read(layout.catalogue())?)?;
-        let ready = setup::federation(&layout, &policy, rosters)?;
+        let ready = setup::federation(&layout, &policy, rosters, canaries_from(&layout)?)?;
         Ok(Cluster {
             layout,
             policy,

@@ -10,8 +10,11 @@ mod lie;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    fs,
     path::Path,
 };
+
+use wugan_audit::folder::LogFiles;
 
 use wugan_coordinator::admin::{Request, Response};
 use wugan_node::admin::{Request as NodeRequest, Response as NodeResponse};
@@ -19,6 +22,7 @@ use wugan_protocol::{
     file::FileKey,
     hexes::Digest,
     ledger::SECONDS_PER_DAY,
+    log::writer::LogWriter,
     month::Month,
     party::{Party, Role},
     reason::Reason,
@@ -217,6 +221,22 @@ impl Sim {
     /// Every entry of the coordinator's log.
     pub fn log(&self) -> Vec<Vec<u8>> {
         self.actors[&self.parts.coordinator()].log()
+    }
+
+    /// The files that the coordinator would publish of its log, and the policy beside them.
+    ///
+    /// # Errors
+    /// Keys or a policy that cannot be read.
+    pub fn published(&self) -> anyhow::Result<LogFiles> {
+        let mut writer = LogWriter::empty();
+        self.log().iter().try_for_each(|line| writer.append(line).map(drop))?;
+        let mut files: BTreeMap<String, Vec<u8>> =
+            writer.changed_files().into_iter().map(|(tile, bytes)| (tile.to_string(), bytes)).collect();
+        files.insert("checkpoint".to_owned(), self.parts.checkpoint(writer.tree())?);
+        files.insert("catalogue.toml".to_owned(), fs::read(self.parts.root().join("catalogue.toml"))?);
+        let facts = self.actors[&self.parts.coordinator()].facts();
+        files.extend(facts.into_iter().filter(|(name, _)| name == "cosigned"));
+        Ok(LogFiles { files, strange: Vec::new() })
     }
 
     /// Who was disconnected for misbehaving (`member/role`), and why.

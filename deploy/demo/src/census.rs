@@ -16,7 +16,7 @@ use wugan_protocol::{limits::COUNT_STEP, party::MemberNumber, person::PersonId, 
 use crate::text::{At, DemoError};
 
 /// Counts an owner's rosters, one for each month in their order; `folder` is the department's. An absent roster counts
-/// as empty: the node itself says so when the round comes.
+/// as empty: the node itself says so when the round comes. Any of the `canaries` may stand on any roster.
 ///
 /// # Errors
 /// A disk that cannot be read or written.
@@ -25,6 +25,7 @@ pub fn declare(
     owner: MemberNumber,
     folder: &Path,
     rosters: &[String],
+    canaries: u64,
 ) -> Result<OwnerDraft, DemoError> {
     let own: Vec<String> = policy.matters_of(owner).map(|matter| matter.id.clone()).collect();
     let all = policy.matters.iter().map(|matter| matter.id.clone()).collect();
@@ -59,6 +60,6 @@ pub fn declare(
     }
     // Rounded up, so that the manifest, which every member reads, tells no exact size.
     let up = |count: u64| count.div_ceil(COUNT_STEP) * COUNT_STEP;
-    let rows = rows.into_iter().map(|(matter, count)| (matter, up(count))).collect();
-    Ok(OwnerDraft { people: up(people), newcomers: up(newcomers), months: rosters.len() as u64, rows })
+    let rows = rows.into_iter().map(|(matter, count)| (matter, up(count + canaries))).collect();
+    Ok(OwnerDraft { people: up(people + canaries), newcomers: up(newcomers), months: rosters.len() as u64, rows })
 }

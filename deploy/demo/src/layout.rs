@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use wugan_keys::commands::{CANARIES_SUFFIX, CANARY_LIST};
 use wugan_protocol::party::Role;
 
 /// The demo's folder.
@@ -92,5 +93,30 @@ impl Layout {
     /// A department's decisions of a month.
     pub fn decisions(&self, id: &str, month: &str) -> PathBuf {
         self.department(id).join("decisions").join(format!("{month}.csv"))
+    }
+
+    /// The plan by which canaries are issued; where there is none, there are none.
+    pub fn canary_plan(&self) -> PathBuf {
+        self.root.join("canaries.toml")
+    }
+
+    /// The list of canaries, for auditors.
+    pub fn canary_list(&self) -> PathBuf {
+        self.root.join(CANARY_LIST)
+    }
+
+    /// What the authority issued.
+    pub fn issued_canaries(&self) -> PathBuf {
+        self.authority().join("canaries")
+    }
+
+    /// The canaries that were issued to a department.
+    pub fn canaries(&self, id: &str) -> PathBuf {
+        self.department(id).join(format!("{id}{CANARIES_SUFFIX}"))
+    }
+
+    /// What became of a department's canaries in a month.
+    pub fn canary_decisions(&self, id: &str, month: &str) -> PathBuf {
+        self.department(id).join("canaries").join(format!("{month}.csv"))
     }
 }

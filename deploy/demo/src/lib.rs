@@ -4,6 +4,7 @@
 //! It does with the programs what operators and staff would do, and never looks at more than they may: it does not check
 //! its own results.
 
+pub mod canaries;
 pub mod census;
 pub mod city;
 pub mod cli;

@@ -11,6 +11,7 @@ use wugan_protocol::{month::Month, policy::Policy, text::Say};
 use wugan_transport::language;
 
 use crate::{
+    canaries,
     city::{CATALOGUE, CityPlan, generate, install_roster},
     cli::RunArgs,
     layout::Layout,
@@ -54,7 +55,8 @@ fn federation(
     let generated = args.input.is_none();
     let roster = |month: &Month| if generated { format!("roster.{month}.csv") } else { "roster.csv".to_owned() };
     let rosters: Vec<String> = months.iter().map(roster).collect();
-    let ready = setup::federation(layout, policy, &rosters)?;
+    let canaries_from = layout.canary_plan().exists().then(|| months.first().copied()).flatten();
+    let ready = setup::federation(layout, policy, &rosters, canaries_from)?;
     let parties = setup::parties(policy);
     let mut processes = Processes::start(layout, policy, &parties, &ready.sockets, &args.offline)?;
     let client = Client::new(layout.admin());
@@ -157,10 +159,11 @@ fn new_folder() -> Result<PathBuf, DemoError> {
 fn fill(args: &RunArgs, layout: &Layout, policy: &Policy, months: &[Month]) -> Result<(), DemoError> {
     if let Some(input) = &args.input {
         copy_city(input, layout, policy)?;
-        return forget_earlier_decisions(layout, policy, months);
+        forget_earlier_decisions(layout, policy, months)?;
+    } else {
+        generate(&plan(args), CATALOGUE, layout.root())?;
     }
-    generate(&plan(args), CATALOGUE, layout.root())?;
-    Ok(())
+    if args.canaries > 0 { canaries::write_plan(layout, policy, args.canaries) } else { Ok(()) }
 }
 
 fn plan(args: &RunArgs) -> CityPlan {
@@ -176,10 +179,13 @@ fn plan(args: &RunArgs) -> CityPlan {
 
 fn copy_city(input: &Path, layout: &Layout, policy: &Policy) -> Result<(), DemoError> {
     let same = fs::canonicalize(input).at(input)? == fs::canonicalize(layout.root()).at(layout.root())?;
-    if !same {
-        copy(&input.join(CATALOGUE_FILE), &layout.catalogue())?;
-    }
     let source = Layout::new(input);
+    if !same {
+        copy(&source.catalogue(), &layout.catalogue())?;
+        if source.canary_plan().exists() {
+            copy(&source.canary_plan(), &layout.canary_plan())?;
+        }
+    }
     for department in &policy.departments {
         let (from, to) = (source.department(&department.id), layout.department(&department.id));
         fs::create_dir_all(to.join("channels")).at(&to)?;
@@ -201,12 +207,14 @@ fn copy_city(input: &Path, layout: &Layout, policy: &Policy) -> Result<(), DemoE
 fn forget_earlier_decisions(layout: &Layout, policy: &Policy, months: &[Month]) -> Result<(), DemoError> {
     for department in &policy.departments {
         for month in months {
-            let path = layout.decisions(&department.id, &month.to_string());
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(DemoError::Earlier { path, error });
+            let month = month.to_string();
+            for path in [layout.decisions(&department.id, &month), layout.canary_decisions(&department.id, &month)] {
+                match fs::remove_file(&path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(DemoError::Earlier { path, error });
+                    }
+                    _ => {}
                 }
-                _ => {}
             }
         }
     }

@@ -5,13 +5,19 @@ use std::{collections::BTreeMap, fs, net::UdpSocket, path::Path};
 use serde::Serialize;
 use wugan_keys::{
     authority::Draft,
-    commands::{announcement_path, authority_new, epoch_new, federation_sign, identity_new},
+    canaries::Plan,
+    commands::{
+        CANARIES_SUFFIX, CommandError, announcement_path, authority_new, canaries_issue, epoch_new, federation_sign,
+        identity_new,
+    },
     store::Custody,
 };
 use wugan_protocol::{
     manifest::{Federation, roles_of},
+    month::Month,
     party::{MemberNumber, Party, Role},
     policy::Policy,
+    text::parse_toml,
 };
 use wugan_transport::shell::now;
 
@@ -30,11 +36,16 @@ pub struct Ready {
 }
 
 /// Makes keys, manifest, key announcements and configuration files. `rosters` are the names of the rosters of the
-/// months that will be certified.
+/// months that will be certified. If `canaries_from` names a month, canaries are issued by the folder's plan.
 ///
 /// # Errors
 /// What a command says.
-pub fn federation(layout: &Layout, policy: &Policy, rosters: &[String]) -> Result<Ready, DemoError> {
+pub fn federation(
+    layout: &Layout,
+    policy: &Policy,
+    rosters: &[String],
+    canaries_from: Option<Month>,
+) -> Result<Ready, DemoError> {
     let custody = Custody::key_files();
     authority_new(&layout.authority(), &custody)?;
     copy(&layout.authority().join("authority.pub"), &layout.authority_key())?;
@@ -54,7 +65,8 @@ pub fn federation(layout: &Layout, policy: &Policy, rosters: &[String]) -> Resul
         let card = identity_new(&keys, id, party.role, &address, &custody)?;
         copy(&card.path(&keys), &card.path(&layout.cards()))?;
     }
-    let federation = sign(layout, policy, rosters, &custody)?;
+    let canaries = canaries_from.map_or(Ok(0), |from| issue_canaries(layout, from, &custody))?;
+    let federation = sign(layout, policy, rosters, canaries, &custody)?;
     for party in parties(policy) {
         configure(layout, policy, party)?;
     }
@@ -68,11 +80,35 @@ pub fn parties(policy: &Policy) -> Vec<Party> {
     members.flat_map(|member| roles_of(policy, member).map(move |role| Party { member, role })).collect()
 }
 
-fn sign(layout: &Layout, policy: &Policy, rosters: &[String], custody: &Custody) -> Result<Federation, DemoError> {
+/// Hands each department its canaries; returns how many there are in all.
+fn issue_canaries(layout: &Layout, from: Month, custody: &Custody) -> Result<u64, DemoError> {
+    let (authority, plan, out) = (layout.authority(), layout.canary_plan(), layout.issued_canaries());
+    canaries_issue(&authority, &layout.catalogue(), &plan, from, &out, custody)?;
+    for path in fs::read_dir(&out).at(&out)? {
+        let path = path.at(&out)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        match name.strip_suffix(CANARIES_SUFFIX) {
+            Some(department) => copy(&path, &layout.canaries(department))?,
+            None => copy(&path, &layout.canary_list())?,
+        }
+    }
+    let plan: Plan = parse_toml(&fs::read(&plan).at(&plan)?)
+        .map_err(|problem| CommandError::Plan { path: layout.canary_plan(), problem })?;
+    Ok(plan.canary.iter().map(|planned| planned.count as u64).sum())
+}
+
+/// `canaries`: how many there are at the most on any roster.
+fn sign(
+    layout: &Layout,
+    policy: &Policy,
+    rosters: &[String],
+    canaries: u64,
+    custody: &Custody,
+) -> Result<Federation, DemoError> {
     let mut owners = BTreeMap::new();
     for owner in policy.owners() {
         let id = policy.member_id(owner);
-        owners.insert(id.to_owned(), census::declare(policy, owner, &layout.department(id), rosters)?);
+        owners.insert(id.to_owned(), census::declare(policy, owner, &layout.department(id), rosters, canaries)?);
     }
     let draft = Draft {
         name: policy.name.clone(),
@@ -118,7 +154,11 @@ fn configure(layout: &Layout, policy: &Policy, party: Party) -> Result<(), DemoE
             state: at(&state),
             service: false,
         },
-        node: (!server).then(|| NodeTable { department: at(&layout.department(id)), admin: "admin.sock" }),
+        node: (!server).then(|| NodeTable {
+            department: at(&layout.department(id)),
+            admin: "admin.sock",
+            canaries: Some(layout.canaries(id)).filter(|path| path.exists()).map(|path| at(&path)),
+        }),
         server: server.then_some(ServerTable { listen: "stdin" }),
         coordinator: (party.role == Role::Coordinator)
             .then_some(CoordinatorTable { admin: "admin.sock", announcements: "announcements" }),
@@ -161,6 +201,8 @@ struct MemberTable<'a> {
 struct NodeTable<'a> {
     department: String,
     admin: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    canaries: Option<String>,
 }
 
 #[derive(Serialize)]

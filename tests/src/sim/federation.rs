@@ -18,6 +18,7 @@ use wugan_node::{
 };
 use wugan_protocol::{
     engine::{Input, Ticket},
+    log::{checkpoint::VerifiedCheckpoint, merkle::Tree},
     manifest::Federation,
     party::{Party, Role},
     policy::Policy,
@@ -34,6 +35,7 @@ use super::{
     actor::{Act, Actor},
     lie::{Liar, Lie, Talker},
 };
+use crate::city::canaries_from;
 
 /// What a federation is made of.
 pub(super) struct Parts {
@@ -54,7 +56,7 @@ impl Parts {
     pub(super) fn set_up(dir: &Path, rosters: &[String], liars: Vec<Liar>) -> anyhow::Result<Parts> {
         let layout = Layout::new(dir);
         let policy = Arc::new(Policy::read(&fs::read(layout.catalogue())?)?);
-        let ready = setup::federation(&layout, &policy, rosters)?;
+        let ready = setup::federation(&layout, &policy, rosters, canaries_from(&layout)?)?;
         Ok(Parts { layout, policy, federation: ready.federation, liars })
     }
 
@@ -87,6 +89,15 @@ impl Parts {
     /// A party's name.
     pub(super) fn name(&self, party: Party) -> String {
         self.federation.party_name(party)
+    }
+
+    /// A tree that the coordinator's log key signs.
+    pub(super) fn checkpoint(&self, tree: Tree) -> anyhow::Result<Vec<u8>> {
+        let coordinator = self.coordinator();
+        let keys = self.layout.keys(self.policy.member_id(coordinator.member), coordinator.role);
+        let signer = PartyKeys::open(&keys, coordinator.role)?.log;
+        let signed = VerifiedCheckpoint::sign(tree, &self.federation.origin(), signer.as_ref())?;
+        Ok(signed.note().to_string().into_bytes())
     }
 
     /// The files in a party's state folder that serve rounds and enrolment, by their paths in it.
@@ -154,13 +165,19 @@ impl Parts {
                 let (policy, department) = (self.policy.clone(), self.layout.department(&id));
                 let announcement = fs::read(commands::announcement_path(&self.layout.keys(&id, Role::Node)))?;
                 let stored = Stored { own: vec![announcement], ..Stored::default() };
+                let canaries = self.layout.canaries(&id);
+                let canaries = canaries
+                    .exists()
+                    .then(|| commands::read_canaries(&canaries, &self.layout.authority_key(), &policy, party.member));
+                let canaries = canaries.transpose()?;
                 let make = move |stored: Stored| {
                     let mut keys = open()?;
                     let epochs = keys.epochs.keys().copied().collect();
                     let signers = keys.signers();
                     let engine = NodeEngine::restore(federation.clone(), party.member, signers, stored, epochs)?;
                     let places = Places { department: &department, state: &state, bad_percent_max: 10 };
-                    Ok((engine, NodeWorker::new(policy.clone(), party.member, places, &mut keys)))
+                    let worker = NodeWorker::new(policy.clone(), party.member, places, &mut keys);
+                    Ok((engine, worker.with_canaries(canaries.clone())))
                 };
                 Box::new(Actor::new(name, stored, rounds, Box::new(make))?.with_staff(node_admin).lying(lie))
             }

@@ -1,0 +1,262 @@
+//! Canaries: they come out as expected, deferred when a department is away, otherwise when a server lies; servers cannot
+//! tell them from people.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use wugan_audit::{
+    canaries::OfMonth,
+    finding::{Finding, Rule},
+    folder::{self, LogFiles},
+    verify::{Report, verify_and_watch},
+};
+use wugan_demo::{
+    canaries::write_plan,
+    city::{CATALOGUE, CityPlan, generate, install_roster},
+    layout::Layout,
+};
+use wugan_keys::{
+    Custody,
+    commands::{CANARY_LIST, canaries_issue, read_canaries},
+};
+use wugan_protocol::{
+    canary::CanaryList,
+    file::{FileKey, Header},
+    party::{MemberNumber, Role},
+    person::PersonId,
+    policy::{Decision, Policy},
+};
+use wugan_tests::{
+    audit::{audit_city, authority},
+    checks::agrees,
+    sim::{Faults, Liar, Lie, Sim},
+};
+
+#[test]
+fn real_processes_decide_every_canary_as_expected_and_no_server_holds_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("city");
+    let canaries = CANARIES.to_string();
+    let arguments = ["--people", "300", "--seed", "16", "--rounds", "2", "--canaries", &canaries, "--out"];
+    let output = Command::new(env!("CARGO_BIN_EXE_federation")).args(arguments).arg(&out).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let city = City::of(&out);
+    for month in MONTHS {
+        agrees(&out, month, &[]).unwrap();
+        city.table_is_of_canaries(month);
+    }
+    audit_city(&out).unwrap();
+    let report = city.verify(&folder::read(&out.join("coordinator/log")).unwrap(), &[city.layout.canary_list()]);
+    assert_eq!(report.findings, []);
+    let all = |month: &str| OfMonth { month: month.parse().unwrap(), as_expected: city.pairs(), deferred: 0, other: 0 };
+    assert_eq!(report.canaries, MONTHS.map(all));
+    city.no_server_holds_one();
+}
+
+#[test]
+fn crashes_change_nothing_about_canaries() {
+    let folder = tempfile::tempdir().unwrap();
+    let city = City::make(folder.path(), 17);
+    let mut sim = city.start(&[], Vec::new());
+    for month in MONTHS {
+        city.round(&mut sim, month, &[], Faults { crashes: 5, cuts: 5 });
+        agrees(folder.path(), month, &[]).unwrap();
+        city.table_is_of_canaries(month);
+    }
+    sim.audit().unwrap();
+    let (files, list) = (sim.published().unwrap(), city.layout.canary_list());
+    let report = city.verify(&files, std::slice::from_ref(&list));
+    assert_eq!(report.findings, []);
+    assert!(report.canaries.iter().all(|of| (of.as_expected, of.deferred, of.other) == (city.pairs(), 0, 0)));
+    city.owners_must_tell_of_the_listed_ones(&files, list);
+}
+
+#[test]
+fn canaries_that_a_missing_department_could_change_are_deferred_and_none_comes_out_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let city = City::make(folder.path(), 18);
+    let away = ["power_supply", "culture_tourism"];
+    let mut sim = city.start(&away, Vec::new());
+    city.round(&mut sim, MONTHS[0], &away, Faults::default());
+    agrees(folder.path(), MONTHS[0], &away).unwrap();
+    let report = city.verify(&sim.published().unwrap(), &[city.layout.canary_list()]);
+    assert_eq!(report.findings, []);
+    let [of] = report.canaries[..] else { panic!("one month: {:?}", report.canaries) };
+    assert!(of.as_expected > 0 && of.deferred > 0, "{of:?}");
+    assert_eq!((of.other, of.as_expected + of.deferred), (0, city.pairs()));
+}
+
+#[test]
+fn a_server_that_makes_decisions_wrong_is_found() {
+    let bits = Lie::Bytes(
+        |file| matches!(file, FileKey::Bits { .. }),
+        |bytes| {
+            let matters = matters_of(bytes);
+            bytes[Header::bytes(matters)..].fill(0);
+        },
+    );
+    let bitmaps = Lie::Bytes(|file| matches!(file, FileKey::Bitmap { .. }), |bytes| bytes[Header::bytes(0)..].fill(0));
+    let liars = [("data_resources", Role::Aggregator, bits), ("cyberspace_administration", Role::Matcher, bitmaps)];
+    for (id, role, lie) in liars {
+        let folder = tempfile::tempdir().unwrap();
+        let city = City::make(folder.path(), 19);
+        let mut sim = city.start(&[], vec![Liar { id: id.to_owned(), role, lie }]);
+        city.round(&mut sim, MONTHS[0], &[], Faults::default());
+        agrees(folder.path(), MONTHS[0], &[]).expect_err("decisions about people are wrong too");
+        let report = city.verify(&sim.published().unwrap(), &[]);
+        let owners: Vec<String> =
+            city.policy.owners().map(|owner| format!("{}/node", city.policy.member_id(owner))).collect();
+        assert_eq!(
+            parties(&report.findings, Rule::CanaryOtherwise),
+            owners.iter().map(String::as_str).collect(),
+            "{id}"
+        );
+        assert!(report.canaries[0].other > 0, "{id}");
+    }
+}
+
+/// A city with canaries on every roster.
+struct City {
+    layout: Layout,
+    policy: Policy,
+}
+
+impl City {
+    fn of(dir: &Path) -> City {
+        City { layout: Layout::new(dir), policy: Policy::read(CATALOGUE.as_bytes()).unwrap() }
+    }
+
+    fn make(dir: &Path, seed: u64) -> City {
+        let city = City::of(dir);
+        generate(&CityPlan { seed, rounds: 2, ..CityPlan::for_people(60) }, CATALOGUE, dir).unwrap();
+        write_plan(&city.layout, &city.policy, CANARIES).unwrap();
+        city
+    }
+
+    fn start(&self, offline: &[&str], liars: Vec<Liar>) -> Sim {
+        let rosters = MONTHS.map(|month| format!("roster.{month}.csv"));
+        Sim::start_with(self.layout.root(), &owned(offline), &rosters, liars, 5).unwrap()
+    }
+
+    /// A round, until everybody has cosigned it.
+    fn round(&self, sim: &mut Sim, month: &str, offline: &[&str], faults: Faults) {
+        install_roster(self.layout.root(), month, month == MONTHS[1]).unwrap();
+        sim.round(month.parse().unwrap(), &owned(offline), faults).unwrap();
+        sim.pass(0, Faults::default()).unwrap();
+    }
+
+    fn verify(&self, files: &LogFiles, lists: &[PathBuf]) -> Report {
+        let key = authority(self.layout.root()).unwrap().try_into().unwrap();
+        let read = |path: &PathBuf| CanaryList::read(&fs::read(path).unwrap(), &key).unwrap();
+        let lists: Vec<CanaryList> = lists.iter().map(read).collect();
+        verify_and_watch(files, &key, &lists, &mut |_, _| {}).0
+    }
+
+    /// Pairs of a canary and a matter.
+    fn pairs(&self) -> u64 {
+        u64::from(CANARIES) * self.policy.matters.len() as u64
+    }
+
+    /// A list of other canaries, issued later, is one that nobody tells of, from its month on.
+    fn owners_must_tell_of_the_listed_ones(&self, files: &LogFiles, list: PathBuf) {
+        let (authority, plan) = (self.layout.authority(), self.layout.canary_plan());
+        let (out, from) = (self.layout.root().join("later"), MONTHS[1].parse().unwrap());
+        canaries_issue(&authority, &self.layout.catalogue(), &plan, from, &out, &Custody::key_files()).unwrap();
+        let lists = [out.join(CANARY_LIST), list];
+        let report = self.verify(files, &lists);
+        assert_eq!(parties(&report.findings, Rule::CanaryUntold).len(), self.policy.owners().count());
+        assert!(report.findings.iter().all(|finding| finding.detail.starts_with(MONTHS[1])), "{:?}", report.findings);
+    }
+
+    fn canaries(&self) -> BTreeSet<PersonId> {
+        let read = |member: MemberNumber| {
+            let path = self.layout.canaries(self.policy.member_id(member));
+            let read = path.exists().then(|| read_canaries(&path, &self.layout.authority_key(), &self.policy, member));
+            read.map(Result::unwrap)
+        };
+        let all = (0..self.policy.matcher_number()).filter_map(read);
+        all.flat_map(|canaries| canaries.expected().keys().map(|(person, _)| *person).collect::<Vec<_>>()).collect()
+    }
+
+    /// Every owner's table of canaries has each of them, and its table of people has none.
+    fn table_is_of_canaries(&self, month: &str) {
+        let canaries = self.canaries();
+        assert_eq!(canaries.len(), usize::from(CANARIES));
+        let (mut lines, mut decisions) = (0, BTreeSet::new());
+        for owner in self.policy.owners() {
+            let id = self.policy.member_id(owner);
+            let people = fs::read_to_string(self.layout.decisions(id, month)).unwrap();
+            assert!(canaries.iter().all(|canary| !people.contains(&canary.to_canonical_string())), "{id}");
+            let mut table = csv::Reader::from_path(self.layout.canary_decisions(id, month)).unwrap();
+            assert_eq!(table.headers().unwrap(), vec!["person", "matter", "expected", "decision"]);
+            for line in table.records().map(Result::unwrap) {
+                assert!(canaries.contains(&PersonId::parse(&line[0]).unwrap().0));
+                assert_eq!(line[2], line[3], "{id}");
+                decisions.insert(line[3].to_owned());
+                lines += 1;
+            }
+        }
+        assert_eq!(lines, self.pairs());
+        let all =
+            [Decision::Certified, Decision::Unmatched, Decision::Suspected].map(|decision| decision.name().to_owned());
+        assert_eq!(decisions, BTreeSet::from(all), "the plan has something of each");
+    }
+
+    /// ID numbers as text and packed: nowhere with the servers, but found where they are.
+    fn no_server_holds_one(&self) {
+        let canaries = self.canaries();
+        let holds = |path: &PathBuf| {
+            let bytes = fs::read(path).unwrap();
+            let found = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
+            canaries.iter().any(|canary| {
+                let (packed, text) = (canary.to_u64(), canary.canonical());
+                found(&text[..17]) || found(&packed.to_be_bytes()) || found(&packed.to_le_bytes())
+            })
+        };
+        for server in [Role::Matcher, Role::Aggregator, Role::Coordinator] {
+            let files = files_below(&self.layout.state("", server));
+            assert!(files.len() > 10, "{} has files", server.name());
+            assert_eq!(files.iter().find(|path| holds(path)), None);
+        }
+        let departments = files_below(&self.layout.root().join("departments"));
+        let holders = departments.iter().filter(|path| path.iter().any(|part| part == "canaries") && holds(path));
+        assert_eq!(holders.count(), MONTHS.len() * self.policy.owners().count());
+    }
+}
+
+/// Whose entries broke a rule.
+fn parties(findings: &[Finding], rule: Rule) -> BTreeSet<&str> {
+    findings.iter().filter(|finding| finding.rule == rule).filter_map(|finding| finding.party.as_deref()).collect()
+}
+
+/// As many numbers of rows after the count as add up to it. Further ones are zero.
+fn matters_of(bytes: &[u8]) -> usize {
+    let count = u64::from_le_bytes(bytes[32..40].try_into().unwrap());
+    let mut sum = 0;
+    let numbers = bytes[40..].as_chunks::<4>().0.iter();
+    let more = numbers.take_while(|rows| {
+        let before = sum;
+        sum += u64::from(u32::from_le_bytes(**rows));
+        before < count
+    });
+    more.count()
+}
+
+fn owned(ids: &[&str]) -> Vec<String> {
+    ids.iter().map(|id| (*id).to_owned()).collect()
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let (folders, files): (Vec<_>, Vec<_>) =
+        entries.filter(|path| path.is_dir() || path.is_file()).partition(|path| path.is_dir());
+    files.into_iter().chain(folders.iter().flat_map(|folder| files_below(folder))).collect()
+}
+
+const MONTHS: [&str; 2] = ["2026-06", "2026-07"];
+const CANARIES: u16 = 12;
