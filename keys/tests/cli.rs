@@ -7,7 +7,10 @@ use std::{
     process::Command,
 };
 
-use wugan_keys::{Custody, PartyKeys, commands::read_federation};
+use wugan_keys::{
+    Custody, PartyKeys,
+    commands::{read_canaries, read_federation, read_policy},
+};
 use wugan_protocol::{
     envelope::{Signer, Unverified},
     party::Role,
@@ -324,4 +327,36 @@ fn every_help_has_an_example() {
     ] {
         assert!(done(city.path(), &format!("{command} --help")).contains("Example"), "{command}");
     }
+}
+
+#[test]
+fn canaries_are_issued_from_the_command_line() {
+    let city = city();
+    let dir = city.path();
+    let plan = "[[canary]]\ncount = 2\nchannels = [\"counter\"]\nmatters = [\"pension\"]\n";
+    std::fs::write(dir.join("plan.toml"), plan).unwrap();
+    let issue = "canaries issue --dir DIR/authority --policy DIR/catalogue.toml --plan DIR/plan.toml --from 2026-11 --out DIR/out";
+    let files = done(dir, issue);
+    let names = ["bank.canaries", "office.canaries", "canaries.list"];
+    assert!(files.lines().zip(names).all(|(line, name)| line.ends_with(name)) && files.lines().count() == 3, "{files}");
+    let mode = |name: &str| std::fs::metadata(dir.join("out").join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(names.map(mode), [0o600, 0o600, 0o644]);
+    let (authority, policy) = (dir.join("authority/authority.pub"), read_policy(&dir.join("catalogue.toml")).unwrap());
+    let read = |name: &str, member: &str| {
+        read_canaries(&dir.join("out").join(name), &authority, &policy, policy.member_number(member).unwrap())
+    };
+    assert_eq!(read("bank.canaries", "bank").unwrap().in_channel(3).count(), 2);
+    assert_eq!(read("office.canaries", "office").unwrap().expected().len(), 2);
+    let wrong = read("bank.canaries", "office").unwrap_err().to_string();
+    assert!(wrong.contains("bank.canaries: it was issued for bank, not for office"), "{wrong}");
+
+    fails(dir, issue, "exists already");
+    std::fs::write(dir.join("plan.toml"), plan.replace("counter", "ferry")).unwrap();
+    fails(
+        dir,
+        &issue.replace("DIR/out", "DIR/other"),
+        "plan.toml: no canaries were issued: the policy has no channel ferry",
+    );
+    std::fs::write(dir.join("plan.toml"), "[[canary]]\nmatter = 1\n").unwrap();
+    fails(dir, &issue.replace("DIR/out", "DIR/other"), "`wugan-keys canaries issue --help` shows a plan");
 }

@@ -18,8 +18,8 @@ use wugan_protocol::{
     policy::{Class, Decision, Policy},
     reason::Reason,
     statement::{
-        Announcement, Cosignature, DecisionCount, DisclosureRequest, EnrolmentBatch, Evaluation, FederationManifest,
-        Kept, MatterTotals, Receipt, RoundChannel, RoundManifest, SourceEpoch, Statement, Totals,
+        Announcement, CanaryOutcome, Cosignature, DecisionCount, DisclosureRequest, EnrolmentBatch, Evaluation,
+        FederationManifest, Kept, MatterTotals, Receipt, RoundChannel, RoundManifest, SourceEpoch, Statement, Totals,
     },
 };
 
@@ -31,7 +31,7 @@ const AUTHORITY: Party = Party { member: 0, role: Role::Authority };
 
 /// Every statement, each with who makes it.
 fn statements() -> Vec<(Party, Statement)> {
-    [before_a_round(), files(), in_a_round(), disclosure()].into_iter().flatten().collect()
+    [before_a_round(), files(), in_a_round(), disclosure(), canaries()].into_iter().flatten().collect()
 }
 
 fn before_a_round() -> Vec<(Party, Statement)> {
@@ -116,6 +116,11 @@ fn disclosure() -> Vec<(Party, Statement)> {
     ]
 }
 
+fn canaries() -> Vec<(Party, Statement)> {
+    let outcome = CanaryOutcome { document: digest("canaries"), as_expected: 10, deferred: 2, other: 0 };
+    vec![(NODE, Statement::Canaries(outcome))]
+}
+
 fn key(party: Party) -> Key {
     if party.role == Role::Authority { Key::authority() } else { Key::new(*seed(party)) }
 }
@@ -197,7 +202,7 @@ fn every_statement_has_its_fixed_bytes() {
 fn the_vectors_cover_every_type() {
     let types: std::collections::BTreeSet<_> =
         statements().iter().map(|(_, statement)| statement.type_name()).collect();
-    assert_eq!(types.len(), 20);
+    assert_eq!(types.len(), 21);
     for (party, statement) in statements() {
         assert!(statement.speaker().is_none_or(|role| role == party.role));
         let body: Value = serde_json::to_value(signed(1, party, statement.clone()).body()).unwrap();

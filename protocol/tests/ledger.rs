@@ -15,7 +15,8 @@ use wugan_protocol::{
     policy::Class,
     reason::Reason,
     statement::{
-        Announcement, Cosignature, Evaluation, Kept, KeyEpoch, Receipt, RoundManifest, SourceEpoch, Statement,
+        Announcement, CanaryOutcome, Cosignature, Evaluation, Kept, KeyEpoch, Receipt, RoundManifest, SourceEpoch,
+        Statement,
     },
 };
 
@@ -282,6 +283,32 @@ fn every_file_waits_for_what_it_depends_on() {
     log.say(COORDINATOR, totals(owner)).unwrap();
     assert_eq!(log.say(COORDINATOR, totals(owner)), Err(Reason::Repeated));
     log.say(node(owner), receipt(Receipt::Decisions {})).unwrap();
+}
+
+#[test]
+fn an_owner_tells_of_its_canaries_once_between_its_totals_and_its_receipt() {
+    let told =
+        |other| Statement::Canaries(CanaryOutcome { document: digest("canaries"), as_expected: 3, deferred: 1, other });
+    let mut log = Log::listed();
+    assert_eq!(log.say(node(BUREAU), told(0)), Err(Reason::BeforeItsTime), "nothing is decided");
+    log.finish();
+    assert_eq!(log.say(node(POLICE), told(0)), Err(Reason::NotAllowed), "it owns no roster");
+    let outside = log.signed(node(BUREAU), told(0), false).bytes().to_vec();
+    assert_eq!(log.append(outside), Err(Reason::OtherRound));
+    assert_eq!(log.ledger.round().unwrap().canaries(BUREAU), None);
+    log.say(node(BUREAU), told(0)).unwrap();
+    assert_eq!(log.say(node(BUREAU), told(1)), Err(Reason::Repeated));
+    assert_eq!(log.ledger.round().unwrap().canaries(BUREAU).map(|told| told.other), Some(0));
+    log.say(node(BUREAU), receipt(Receipt::Decisions {})).unwrap();
+    log.say(node(HOUSING), receipt(Receipt::Decisions {})).unwrap();
+    assert_eq!(log.say(node(HOUSING), told(0)), Err(Reason::TooLate), "its receipt said that it had none");
+    // Only a node states it.
+    let server = log.signed(AGGREGATOR, told(0), true).bytes().to_vec();
+    assert_eq!(log.ledger.admit(&server).err(), Some(Reason::NotAllowed));
+
+    let mut log = Log::opened();
+    log.say(COORDINATOR, Statement::RoundAbandoned { reason: Reason::Superseded }).unwrap();
+    assert_eq!(log.say(node(BUREAU), told(0)), Err(Reason::OtherRound), "a void round decides nothing");
 }
 
 #[test]

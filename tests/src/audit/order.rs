@@ -50,6 +50,8 @@ struct Round {
     listed: bool,
     rows_closed: bool,
     decided: BTreeSet<u64>,
+    /// Owners that told of their canaries.
+    canaries: BTreeSet<u64>,
     ended: bool,
 }
 
@@ -84,7 +86,7 @@ impl Order {
         let kind = text(body, "type")?;
         let (id, role) = who.split_once('/').ok_or("a signer without a role")?;
         let speaker = match kind {
-            "key_epoch" | "enrolment_batch" | "evaluation" | "failure" | "disclosure_request" | "approval" => {
+            "key_epoch" | "enrolment_batch" | "evaluation" | "failure" | "canaries" | "disclosure_request" | "approval" => {
                 Some("node")
             }
             "disclosure" => Some("aggregator"),
@@ -107,6 +109,7 @@ impl Order {
             "round_manifest" => self.open(body, hash),
             "announcement" | "receipt" | "failure" | "list" | "pools_closed" | "rows_closed" | "decisions"
             | "round_closed" | "round_abandoned" => self.in_round(kind, body, role, file),
+            "canaries" => self.canaries(body, id),
             // Of an entry that rests on no other, signature and sequence are all there is to check.
             _ => Ok(()),
         }
@@ -164,6 +167,17 @@ impl Order {
         ensure(self.rounds.contains(round) && !open, "a deletion of a round that has not ended")?;
         let new = self.audited.deletions.insert((who.to_owned(), round.to_owned(), of.to_owned()));
         ensure(new, "a deletion said twice")
+    }
+
+    /// Once for each owner and round, when the owner is decided.
+    fn canaries(&mut self, body: &Value, id: &str) -> Outcome {
+        let named = text(body, "round")?;
+        let Some(round) = self.round.as_mut().filter(|round| round.hash == named) else {
+            return ensure(self.rounds.contains(named), "canaries of no round");
+        };
+        let owner = self.members.iter().position(|member| member == id).unwrap_or(usize::MAX) as u64;
+        ensure(round.decided.contains(&owner), "canaries of an owner that is not decided")?;
+        ensure(round.canaries.insert(owner), "canaries told twice")
     }
 
     fn open(&mut self, body: &Value, hash: &str) -> Outcome {
