@@ -22,7 +22,7 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 pub struct NodeConfig {
     /// Folder with `channels/`, `roster.csv`, and what the node writes: `quarantine.csv`, `decisions/`,
-    /// `disclosures/`.
+    /// `disclosures/`, `canaries/`.
     pub department: PathBuf,
     /// Share of bad rows, in percent, above which a channel fails.
     #[serde(default = "bad_percent_max")]

@@ -21,21 +21,25 @@ use wugan_demo::{
     layout::Layout,
 };
 use wugan_keys::{
-    Custody,
+    Custody, StorageKey,
     commands::{CANARY_LIST, canaries_issue, read_canaries},
 };
+use wugan_node::{canaries::RoundCanaries, check::check, vault::Vault};
 use wugan_protocol::{
     canary::CanaryList,
     file::{FileKey, Header},
+    hexes::sha256,
     party::{MemberNumber, Role},
     person::PersonId,
     policy::{Decision, Policy},
+    text::{Language, Say},
 };
 use wugan_tests::{
     audit::{audit_city, authority},
     checks::agrees,
     sim::{Faults, Liar, Lie, Sim},
 };
+use wugan_transport::check::What;
 
 #[test]
 fn real_processes_decide_every_canary_as_expected_and_no_server_holds_one() {
@@ -53,7 +57,12 @@ fn real_processes_decide_every_canary_as_expected_and_no_server_holds_one() {
     audit_city(&out).unwrap();
     let report = city.verify(&folder::read(&out.join("coordinator/log")).unwrap(), &[city.layout.canary_list()]);
     assert_eq!(report.findings, []);
-    let all = |month: &str| OfMonth { month: month.parse().unwrap(), as_expected: city.pairs(), deferred: 0, other: 0 };
+    let all = |month: &str| OfMonth {
+        month: month.parse().unwrap(),
+        as_expected: u64::from(CANARIES),
+        deferred: 0,
+        other: 0,
+    };
     assert_eq!(report.canaries, MONTHS.map(all));
     city.no_server_holds_one();
 }
@@ -72,7 +81,7 @@ fn crashes_change_nothing_about_canaries() {
     let (files, list) = (sim.published().unwrap(), city.layout.canary_list());
     let report = city.verify(&files, std::slice::from_ref(&list));
     assert_eq!(report.findings, []);
-    assert!(report.canaries.iter().all(|of| (of.as_expected, of.deferred, of.other) == (city.pairs(), 0, 0)));
+    assert!(report.canaries.iter().all(|of| (of.as_expected, of.deferred, of.other) == (u64::from(CANARIES), 0, 0)));
     city.owners_must_tell_of_the_listed_ones(&files, list);
 }
 
@@ -88,7 +97,7 @@ fn canaries_that_a_missing_department_could_change_are_deferred_and_none_comes_o
     assert_eq!(report.findings, []);
     let [of] = report.canaries[..] else { panic!("one month: {:?}", report.canaries) };
     assert!(of.as_expected > 0 && of.deferred > 0, "{of:?}");
-    assert_eq!((of.other, of.as_expected + of.deferred), (0, city.pairs()));
+    assert_eq!((of.other, of.as_expected + of.deferred), (0, u64::from(CANARIES)));
 }
 
 #[test]
@@ -120,7 +129,45 @@ fn a_server_that_makes_decisions_wrong_is_found() {
     }
 }
 
-/// A city with canaries on every roster.
+#[test]
+fn check_tells_canaries_that_are_somebody_elses() {
+    let folder = tempfile::tempdir().unwrap();
+    let city = City::make(folder.path(), 20);
+    install_roster(folder.path(), MONTHS[0], false).unwrap();
+    city.start(&[], Vec::new());
+    let path = fs::canonicalize(city.layout.canaries("health")).unwrap();
+    let problem = || {
+        let (findings, files) = check(&city.layout.config("health", Role::Node), MONTHS[0].parse().unwrap()).unwrap();
+        assert!(files.iter().all(|file| file.error.is_none()));
+        let what = What::File { path: path.clone() };
+        let finding = findings.into_iter().find(|finding| finding.what == what).expect("canaries are tried");
+        finding.problem.map(|problem| problem.said(Language::English))
+    };
+    assert_eq!(problem(), None);
+    fs::copy(city.layout.canaries("tax"), &path).unwrap();
+    let wrong = problem().expect("somebody else's canaries");
+    assert!(wrong.contains("it was issued for tax, not for health"), "{wrong}");
+}
+
+#[test]
+fn what_was_sealed_with_a_roster_stands_whatever_the_configuration_says_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let city = City::make(folder.path(), 20);
+    city.start(&[], Vec::new());
+    let owner = city.policy.member_number("housing").unwrap();
+    let canaries =
+        read_canaries(&city.layout.canaries("housing"), &city.layout.authority_key(), &city.policy, owner).unwrap();
+    let (vault, round) = (Vault::new(folder.path(), "sealed", &StorageKey::generate()), sha256(b"round"));
+    assert!(RoundCanaries::load(&vault, round).unwrap().is_none());
+    RoundCanaries::save(Some(&canaries), &vault, round).unwrap();
+    let sealed = RoundCanaries::load(&vault, round).unwrap().unwrap();
+    assert_eq!((sealed.document, &sealed.expected), (canaries.document(), canaries.expected()));
+    // Read again after a crash, before there was a snapshot: now without canaries.
+    RoundCanaries::save(None, &vault, round).unwrap();
+    assert!(RoundCanaries::load(&vault, round).unwrap().is_none());
+}
+
+/// A city with canaries at every matter.
 struct City {
     layout: Layout,
     policy: Policy,
@@ -157,11 +204,6 @@ impl City {
         verify_and_watch(files, &key, &lists, &mut |_, _| {}).0
     }
 
-    /// Pairs of a canary and a matter.
-    fn pairs(&self) -> u64 {
-        u64::from(CANARIES) * self.policy.matters.len() as u64
-    }
-
     /// A list of other canaries, issued later, is one that nobody tells of, from its month on.
     fn owners_must_tell_of_the_listed_ones(&self, files: &LogFiles, list: PathBuf) {
         let (authority, plan) = (self.layout.authority(), self.layout.canary_plan());
@@ -187,7 +229,7 @@ impl City {
     fn table_is_of_canaries(&self, month: &str) {
         let canaries = self.canaries();
         assert_eq!(canaries.len(), usize::from(CANARIES));
-        let (mut lines, mut decisions) = (0, BTreeSet::new());
+        let (mut lines, mut decisions) = (0_u64, BTreeSet::new());
         for owner in self.policy.owners() {
             let id = self.policy.member_id(owner);
             let people = fs::read_to_string(self.layout.decisions(id, month)).unwrap();
@@ -201,7 +243,7 @@ impl City {
                 lines += 1;
             }
         }
-        assert_eq!(lines, self.pairs());
+        assert_eq!(lines, u64::from(CANARIES));
         let all =
             [Decision::Certified, Decision::Unmatched, Decision::Suspected].map(|decision| decision.name().to_owned());
         assert_eq!(decisions, BTreeSet::from(all), "the plan has something of each");
@@ -259,4 +301,5 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 }
 
 const MONTHS: [&str; 2] = ["2026-06", "2026-07"];
-const CANARIES: u16 = 12;
+/// Each at one matter: two at each of the seed city's.
+const CANARIES: u16 = 48;

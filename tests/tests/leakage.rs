@@ -37,15 +37,23 @@ fn nobody_predicts_anything_from_handles_and_row_numbers() {
     for class in Class::ALL {
         let records = owner.records(class);
         // A class of one channel that is about everybody has nothing to hide but the order of people.
-        let attributes: [Attribute<Record>; 3] =
-            [("channel", |record| record.channel), ("person", |record| record.person), ("village", |r| r.village)];
+        let attributes: [Attribute<Record>; 4] = [
+            ("channel", |record| record.channel),
+            ("person", |record| record.person),
+            ("village", |record| record.village),
+            ("canary", |record| record.canary),
+        ];
         for (name, attribute) in attributes {
             looked_at += hides(&format!("{name} from handles of {}", class.name()), &records, attribute);
         }
     }
     for (matter, rows) in owner.rows() {
-        let attributes: [Attribute<Row>; 3] =
-            [("roster position", |row| row.position), ("person", |row| row.person), ("village", |row| row.village)];
+        let attributes: [Attribute<Row>; 4] = [
+            ("roster position", |row| row.position),
+            ("person", |row| row.person),
+            ("village", |row| row.village),
+            ("canary", |row| row.canary),
+        ];
         for (name, attribute) in attributes {
             looked_at += hides(&format!("{name} from rows of matter {matter}"), &rows, attribute);
         }
@@ -159,6 +167,7 @@ struct Record {
     channel: u32,
     person: u32,
     village: u32,
+    canary: u32,
 }
 
 /// A row, as its owner knows it.
@@ -167,6 +176,7 @@ struct Row {
     position: u32,
     person: u32,
     village: u32,
+    canary: u32,
 }
 
 /// The largest roster owner of the seed city, at reduced size, and its files of one round.
@@ -189,7 +199,8 @@ impl Owner {
         let number = policy.member_number("human_resources").unwrap();
         let list: BTreeSet<u16> = policy.channels.iter().map(|channel| channel.number).collect();
         let matters = policy.matter_rounds(number, &list);
-        let roster = roster(&policy, number, &folder.path().join("departments/human_resources/roster.2026-06.csv"));
+        let mut roster = roster(&policy, number, &folder.path().join("departments/human_resources/roster.2026-06.csv"));
+        add_canaries(&mut roster, matters.len() as u16);
         let sources: BTreeMap<MemberNumber, SourceEpoch> =
             (0..policy.matcher_number()).map(|source| (source, SourceEpoch { source, epoch: 1 })).collect();
         let storage = StorageKey::generate();
@@ -235,8 +246,11 @@ impl Owner {
             bytes[Header::bytes(self.matters.len())..].as_chunks().0.iter().map(|word| u32::from_le_bytes(*word));
         let firsts = words.filter(|word| word & FURTHER_ROW == 0).map(|row| of_row[&row]);
         let order = self.order();
-        let people = firsts.map(|(person, matter)| (order[&person], self.roster[&(person, matter)].1));
-        let mut records: Vec<Record> = people.map(|(person, village)| Record { channel: 0, person, village }).collect();
+        let record = |(person, matter)| {
+            let (village, canary) = (self.roster[&(person, matter)].1, is_canary(person));
+            Record { channel: 0, person: order[&person], village, canary }
+        };
+        let mut records: Vec<Record> = firsts.map(record).collect();
         for channel in self.policy.channels.iter().filter(|channel| channel.class == class) {
             let file = FileKey::Records { owner: self.number, channel: channel.number };
             if !self.matters.iter().any(|matter| matter.present().contains(&channel.number)) {
@@ -259,7 +273,7 @@ impl Owner {
         let mut of_matters: BTreeMap<u16, Vec<Row>> = BTreeMap::new();
         for row in rows {
             let (position, village) = self.roster[&(row.person, row.matter)];
-            let row_of = Row { position, person: order[&row.person], village };
+            let row_of = Row { position, person: order[&row.person], village, canary: is_canary(row.person) };
             of_matters.entry(row.matter).or_default().push(row_of);
         }
         of_matters
@@ -294,6 +308,20 @@ fn roster(policy: &Policy, owner: MemberNumber, path: &Path) -> BTreeMap<(Person
         roster.entry((person, *matter)).or_insert((position, village));
     }
     roster
+}
+
+/// Persons as the authority invents them, at the end of the roster, at every matter.
+fn add_canaries(roster: &mut BTreeMap<(PersonId, u16), (u32, u32)>, matters: u16) {
+    let first = roster.len() as u32;
+    for number in 0..CANARIES {
+        let region = [11, 34, 65][number as usize % 3] * 10_000 + 9_999;
+        let person = PersonId::from_u64((region * 100_000_000 + 19_500_101) * 1_000 + u64::from(number)).unwrap();
+        roster.extend((0..matters).map(|matter| ((person, matter), (first + number, number % 7))));
+    }
+}
+
+fn is_canary(person: PersonId) -> u32 {
+    u32::from(person.to_u64() / 100_000_000_000 % 10_000 == 9_999)
 }
 
 #[test]
@@ -447,6 +475,7 @@ fn rosters(policy: &Policy, dir: &Path, months: &[String]) -> HashMap<PersonId, 
 
 const ROUND: wugan_protocol::hexes::Digest = Hex([5; 32]);
 const PEOPLE: u64 = 8_000;
+const CANARIES: u32 = 600;
 /// The seed city's.
 const CITY_PEOPLE: u64 = 1_366_700;
 /// A pattern that so many share tells little; the same as in section 6.

@@ -10,8 +10,8 @@ use crate::{
     text::{At, DemoError},
 };
 
-/// Writes a plan of `count` canaries: each on every roster; in turn seen nowhere, and in the first one, two and three
-/// channels of each class.
+/// Writes a plan of `count` canaries, each at one matter: somebody on every roster would stand out. In turn they are seen
+/// nowhere, and in the first one, two and three channels of each class.
 ///
 /// # Errors
 /// A disk that cannot be written.
@@ -23,16 +23,15 @@ pub fn write_plan(layout: &Layout, policy: &Policy, count: u16) -> Result<(), De
 }
 
 fn plan(policy: &Policy, count: u16) -> Plan {
-    let matters: BTreeSet<String> = policy.matters.iter().map(|matter| matter.id.clone()).collect();
     let first = |class: Class, most: usize| {
         let of_class = policy.channels.iter().filter(move |channel| channel.class == class);
         of_class.take(most).map(|channel| channel.id.clone()).collect::<BTreeSet<String>>()
     };
-    let kinds = [BTreeSet::new()]
-        .into_iter()
-        .chain((1..=CHANNELS_MAX).flat_map(|most| Class::ALL.map(|class| first(class, most))));
-    let planned = |channels| Planned { count: 1, channels, matters: matters.clone() };
-    Plan { canary: kinds.cycle().take(usize::from(count)).map(planned).collect() }
+    let some = (1..=CHANNELS_MAX).flat_map(|most| Class::ALL.map(|class| first(class, most)));
+    let seen = [BTreeSet::new()].into_iter().chain(some).cycle();
+    let matters = policy.matters.iter().map(|matter| BTreeSet::from([matter.id.clone()])).cycle();
+    let planned = matters.zip(seen).map(|(matters, channels)| Planned { count: 1, channels, matters });
+    Plan { canary: planned.take(usize::from(count)).collect() }
 }
 
 /// Channels of one class in which a canary is seen.

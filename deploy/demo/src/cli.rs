@@ -47,7 +47,7 @@ pub struct RunArgs {
     /// A department that is set up, but whose node is not started; may be repeated.
     #[arg(long, value_name = "NODE")]
     pub offline: Vec<String>,
-    /// Synthetic persons with expected decisions on every roster, by which an auditor sees the pipeline work.
+    /// Synthetic persons with expected decisions, each at one matter, by which an auditor sees the pipeline work.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1_000))]
     pub canaries: u16,
 }
@@ -98,5 +98,5 @@ Examples:
       two departments do not take part: whatever they could have changed is deferred
   wugan-demo --input city --out again --month 2026-11
       the same on files that somebody else prepared
-  wugan-demo --canaries 12 --out city
+  wugan-demo --canaries 48 --out city
       with synthetic persons; then: wugan-audit verify city/coordinator/log --authority city/authority.pub --canaries city/canaries.list";
