@@ -17,7 +17,7 @@ use wugan_audit::{
     recompute::{self, CannotRecompute},
     replay::{self, At, CannotReplay, Replayed},
     story::{Story, Teller},
-    verify::{Report, verify_and_watch},
+    verify::{Report, verify_with_canaries},
 };
 use wugan_keys::Custody;
 use wugan_protocol::{
@@ -159,7 +159,7 @@ impl Read {
         let lists: Vec<CanaryList> = canaries.iter().map(|path| canary_list(path, &key)).collect::<Result<_, _>>()?;
         let mut teller = Teller::default();
         let mut watch = |logged: &Logged, ledger: &Ledger| teller.take(logged, ledger);
-        let (report, ledger) = verify_and_watch(&files(log)?, &key, &lists, &mut watch);
+        let (report, ledger) = verify_with_canaries(&files(log)?, &key, &lists, &mut watch);
         let policy = ledger.as_ref().map(|ledger| ledger.federation().policy().hash);
         let other = lists.iter().position(|list| policy.is_some_and(|policy| list.policy() != policy));
         if let Some(other) = other {

@@ -25,7 +25,7 @@ pub struct Look {
 /// A checkpoint that this log's key did not sign.
 pub fn look(files: &LogFiles, authority: &[u8; 32], seen: Option<&[u8]>, now: u64) -> Result<Look, CheckpointError> {
     let (mut teller, mut trees) = (Teller::default(), Vec::new());
-    let (mut report, ledger) = verify_and_watch(files, authority, &[], &mut |logged, ledger| {
+    let (mut report, ledger) = verify_and_watch(files, authority, &mut |logged, ledger| {
         teller.take(logged, ledger);
         trees.push(ledger.tree().tree());
     });

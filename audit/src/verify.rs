@@ -26,8 +26,8 @@ use wugan_protocol::{
 };
 
 use crate::{
-    disclosures::{self, DisclosureTotals},
     canaries::{self, Canaries},
+    disclosures::{self, DisclosureTotals},
     finding::{Finding, Rule},
     folder::LogFiles,
 };
@@ -51,12 +51,17 @@ pub struct Report {
 
 /// Verifies a log's files under the authority's public key.
 pub fn verify(files: &LogFiles, authority: &[u8; 32]) -> Report {
-    verify_and_watch(files, authority, &[], &mut |_, _| {}).0
+    verify_and_watch(files, authority, &mut |_, _| {}).0
 }
 
-/// The same; owners must tell of the canaries on `lists`, and each entry is shown to `watch` with the ledger that it led
-/// to. Also what all of them led to, unless it cannot be told whose log this is.
-pub fn verify_and_watch(
+/// The same; each entry is shown to `watch` with the ledger that it led to. Also what all of them led to, unless it
+/// cannot be told whose log this is.
+pub fn verify_and_watch(files: &LogFiles, authority: &[u8; 32], watch: Watch<'_>) -> (Report, Option<Ledger>) {
+    verify_with_canaries(files, authority, &[], watch)
+}
+
+/// The same, where owners must tell of the canaries on `lists`.
+pub fn verify_with_canaries(
     files: &LogFiles,
     authority: &[u8; 32],
     lists: &[CanaryList],

@@ -8,13 +8,14 @@ use std::{
 
 use wugan_keys::Canaries;
 use wugan_protocol::{
+    at_rest::{self, SNAPSHOT_ROW_BYTES as ROW_BYTES},
     hexes::{Digest, Hex},
     person::PersonId,
     policy::Decision,
 };
 
 use crate::{
-    snapshot::{ROW_BYTES, roster_row},
+    snapshot::roster_row,
     vault::{Vault, person_of, read_item},
 };
 
@@ -33,9 +34,9 @@ impl RoundCanaries {
     /// Those of the disk.
     pub fn save(canaries: Option<&Canaries>, vault: &Vault, round: Digest) -> io::Result<()> {
         let Some(canaries) = canaries.filter(|canaries| !canaries.expected().is_empty()) else {
-            return vault.remove(&name(round));
+            return vault.remove(&at_rest::canaries(round));
         };
-        vault.write(&name(round), |out| {
+        vault.write(&at_rest::canaries(round), |out| {
             out.write_all(&canaries.document().0)?;
             canaries.expected().iter().try_for_each(|((person, place), decision)| {
                 out.write_all(&roster_row(*person, *place))?;
@@ -49,7 +50,7 @@ impl RoundCanaries {
     /// # Errors
     /// Those of the disk.
     pub fn load(vault: &Vault, round: Digest) -> io::Result<Option<RoundCanaries>> {
-        let Some(mut sealed) = vault.open_existing(&name(round))? else { return Ok(None) };
+        let Some(mut sealed) = vault.open_existing(&at_rest::canaries(round))? else { return Ok(None) };
         let mut document = [0; 32];
         sealed.read_exact(&mut document)?;
         let mut expected = BTreeMap::new();
@@ -60,10 +61,6 @@ impl RoundCanaries {
         }
         Ok(Some(RoundCanaries { document: Hex(document), expected }))
     }
-}
-
-fn name(round: Digest) -> String {
-    format!("canaries-{round}")
 }
 
 /// A roster's row and the decision.

@@ -8,6 +8,7 @@
 //! | `sealed` | [`seed`] | the 32 bytes of the round's seed |
 //! | | [`people`] | the people of a channel: ascending, each once |
 //! | | [`snapshot`] | person, place of the matter among the owner's (u16): ascending, each pair once |
+//! | | [`canaries`] | 32 bytes, the digest of the authority's file, then for each canary on the rosters a row as in the snapshot and the expected decision (u8) |
 //! | | [`row_map`] | person, place of the matter (u16), row (u32): ascending |
 //! | `cache` | [`cache_prefix`] and a number of 12 digits | person, matching key (32 bytes): ascending; several files hold a source's epoch |
 //! | `batches` | [`batch`] | a seed of 32 bytes, then the people of an enrolment batch |
@@ -53,6 +54,11 @@ pub fn people(round: Digest, channel: u16) -> String {
 /// The file of a roster snapshot.
 pub fn snapshot(round: Digest) -> String {
     format!("snapshot-{round}")
+}
+
+/// The file of the canaries on the rosters, where there are any.
+pub fn canaries(round: Digest) -> String {
+    format!("canaries-{round}")
 }
 
 /// The file of a row map.

@@ -13,7 +13,7 @@ use wugan_audit::{
     canaries::OfMonth,
     finding::{Finding, Rule},
     folder::{self, LogFiles},
-    verify::{Report, verify_and_watch},
+    verify::{Report, verify_with_canaries},
 };
 use wugan_demo::{
     canaries::write_plan,
@@ -144,9 +144,9 @@ fn check_tells_canaries_that_are_somebody_elses() {
         finding.problem.map(|problem| problem.said(Language::English))
     };
     assert_eq!(problem(), None);
-    fs::copy(city.layout.canaries("tax"), &path).unwrap();
+    fs::copy(city.layout.canaries("water"), &path).unwrap();
     let wrong = problem().expect("somebody else's canaries");
-    assert!(wrong.contains("it was issued for tax, not for health"), "{wrong}");
+    assert!(wrong.contains("it was issued for water, not for health"), "{wrong}");
 }
 
 #[test]
@@ -201,7 +201,7 @@ impl City {
         let key = authority(self.layout.root()).unwrap().try_into().unwrap();
         let read = |path: &PathBuf| CanaryList::read(&fs::read(path).unwrap(), &key).unwrap();
         let lists: Vec<CanaryList> = lists.iter().map(read).collect();
-        verify_and_watch(files, &key, &lists, &mut |_, _| {}).0
+        verify_with_canaries(files, &key, &lists, &mut |_, _| {}).0
     }
 
     /// A list of other canaries, issued later, is one that nobody tells of, from its month on.

@@ -86,9 +86,8 @@ impl Order {
         let kind = text(body, "type")?;
         let (id, role) = who.split_once('/').ok_or("a signer without a role")?;
         let speaker = match kind {
-            "key_epoch" | "enrolment_batch" | "evaluation" | "failure" | "canaries" | "disclosure_request" | "approval" => {
-                Some("node")
-            }
+            "key_epoch" | "enrolment_batch" | "evaluation" | "failure" | "canaries" | "disclosure_request"
+            | "approval" => Some("node"),
             "disclosure" => Some("aggregator"),
             "list" => Some("matcher"),
             "round_manifest" | "pools_closed" | "rows_closed" | "decisions" | "round_closed" | "round_abandoned" => {
