@@ -1,6 +1,6 @@
 //! One round of a log, and where the log says what of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wugan_protocol::{
     file::FileKey,
@@ -24,8 +24,9 @@ pub struct LoggedRound {
     pub federation: Federation,
     /// The round.
     pub round: Round,
-    announced: BTreeMap<FileKey, u64>,
+    announced: BTreeMap<FileKey, (u64, Digest)>,
     totals: BTreeMap<MemberNumber, u64>,
+    refused: BTreeSet<(Party, Digest)>,
     batches: BTreeMap<(MemberNumber, u64), LoggedBatch>,
     deletions: BTreeMap<(Party, Kept), Deletion>,
 }
@@ -55,19 +56,24 @@ pub struct Deletion {
 
 /// Verifies a log, and finds the round of a month in it: the last one, if others of that month were abandoned.
 pub fn find(files: &LogFiles, authority: &[u8; 32], month: Month) -> (Report, Option<LoggedRound>) {
-    let mut finder = Finder { month, found: None, batches: BTreeMap::new() };
+    let mut finder = Finder { month, found: None, batches: BTreeMap::new(), refused: BTreeSet::new() };
     let (report, ledger) = verify_and_watch(files, authority, &mut |logged, ledger| finder.watch(logged, ledger));
     if let Some(ledger) = ledger {
         finder.see(&ledger);
     }
-    let batches = finder.batches;
-    (report, finder.found.map(|found| LoggedRound { batches, ..found }))
+    let Finder { found, batches, refused, .. } = finder;
+    (report, found.map(|found| LoggedRound { batches, refused, ..found }))
 }
 
 impl LoggedRound {
     /// The entry that announces a file.
     pub fn announced(&self, file: FileKey) -> Option<u64> {
-        self.announced.get(&file).copied()
+        self.announced.get(&file).map(|(index, _)| *index)
+    }
+
+    /// Whether a party refused a file that was announced.
+    pub fn refused(&self, party: Party, file: FileKey) -> bool {
+        self.announced.get(&file).is_some_and(|(_, entry)| self.refused.contains(&(party, *entry)))
     }
 
     /// The entry that tells an owner's totals.
@@ -97,6 +103,8 @@ struct Finder {
     found: Option<LoggedRound>,
     /// Of every owner, by number.
     batches: BTreeMap<(MemberNumber, u64), LoggedBatch>,
+    /// Entries that somebody refused, some of them without naming a round.
+    refused: BTreeSet<(Party, Digest)>,
 }
 
 impl Finder {
@@ -113,6 +121,7 @@ impl Finder {
             Statement::Refusal { entry, .. } => {
                 let refused = self.batches.values_mut().filter(|batch| batch.entry == *entry);
                 refused.for_each(|batch| batch.refused = true);
+                self.refused.insert((party, *entry));
             }
             _ => {}
         }
@@ -120,7 +129,7 @@ impl Finder {
         let Some(found) = found else { return };
         match &body.statement {
             Statement::Announcement(announcement) => {
-                found.announced.insert(announcement.file, logged.index);
+                found.announced.insert(announcement.file, (logged.index, logged.signed.hash()));
             }
             Statement::Decisions(totals) => {
                 found.totals.insert(totals.owner, logged.index);
@@ -140,6 +149,7 @@ impl Finder {
             round: round.clone(),
             announced: BTreeMap::new(),
             totals: BTreeMap::new(),
+            refused: BTreeSet::new(),
             batches: BTreeMap::new(),
             deletions: BTreeMap::new(),
         });

@@ -42,9 +42,10 @@ fn replay_owner(stage: &mut Stage<'_>, owner: MemberNumber) -> Result<(), Cannot
         good &= met.is_some() && list.is_some() && !differ;
         owned.rows = owned.rows.or(list.map(|list| list.rows));
     }
-    let inputs = Class::ALL.into_iter().all(|class| round.announcement(FileKey::Bitmap { owner, class }).is_some());
+    let bitmaps = Class::ALL.map(|class| FileKey::Bitmap { owner, class });
+    let complete = round.complete(owner) && bitmaps.iter().all(|bitmap| round.announcement(*bitmap).is_some());
     match (announced, owned.rows.take()) {
-        (false, _) if inputs && round.complete(owner) => stage.lacking(bits),
+        (false, _) if complete => stage.lacking(bits, &bitmaps),
         (true, Some(rows)) if good => return owned.write(stage, bits, rows),
         _ => {}
     }

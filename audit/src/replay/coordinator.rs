@@ -21,7 +21,7 @@ pub(super) fn replay(stage: &mut Stage<'_>) -> Result<(), CannotReplay> {
         let (bits, decisions) = (FileKey::Bits { owner }, FileKey::Decisions { owner });
         match (round.announcement(bits), round.announcement(decisions)) {
             (Some(_), Some(_)) => replay_owner(stage, owner)?,
-            (Some(_), None) => stage.lacking(decisions),
+            (Some(_), None) => stage.lacking(decisions, &[bits]),
             (None, _) => {}
         }
     }
@@ -41,7 +41,7 @@ fn replay_owner(stage: &mut Stage<'_>, owner: MemberNumber) -> Result<(), Cannot
     let told = stage.told();
     let numbers = stage.policy().matters_of(owner).map(|matter| matter.number);
     match told.round.totals(owner) {
-        None => stage.lacking(decisions),
+        None => stage.lacking(decisions, &[]),
         Some(totals) if totals.matters == decided.totals(numbers) => {}
         Some(_) => stage.find_entry(Rule::TotalsFalse, told.totals(owner), stage.policy().member_id(owner).to_owned()),
     }

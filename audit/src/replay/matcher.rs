@@ -46,7 +46,7 @@ fn replay_class(stage: &mut Stage<'_>, owner: MemberNumber, class: Class) -> Res
     let bitmap = FileKey::Bitmap { owner, class };
     if round.announcement(bitmap).is_none() {
         if round.complete(owner) {
-            stage.lacking(bitmap);
+            stage.lacking(bitmap, &[]);
         }
         return Ok(());
     }

@@ -135,9 +135,10 @@ impl<'a> Stage<'a> {
         KeptFile::open(&self.path(file)).map_err(|error| self.unread(file, error))
     }
 
-    /// An owner whose inputs are complete has no such output, though the round was closed.
-    pub(super) fn lacking(&mut self, file: FileKey) {
-        if self.told.closed() {
+    /// An owner whose inputs are complete has no such output, though the round was closed and the server refused none of
+    /// `inputs`.
+    pub(super) fn lacking(&mut self, file: FileKey, inputs: &[FileKey]) {
+        if self.told.closed() && !inputs.iter().any(|input| self.told.refused(self.party, *input)) {
             self.find(Rule::OutputLacking, file, String::new());
         }
     }

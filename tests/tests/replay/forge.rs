@@ -13,7 +13,6 @@ use wugan_keys::PartyKeys;
 use wugan_protocol::{
     envelope::Signer,
     hexes::{Hex, sha256},
-    ledger::Ledger,
     log::{
         checkpoint::VerifiedCheckpoint,
         cosignature::sign_tree,
@@ -92,22 +91,30 @@ impl Forge {
     pub(crate) fn folder(&self, lines: &[Vec<u8>]) -> LogFiles {
         let coordinator = self.federation.policy().member_id(self.federation.coordinator().member).to_owned();
         let key = &self.keys[&(coordinator, Role::Coordinator.name().to_owned())].log;
-        let (mut writer, mut ledger) = (LogWriter::empty(), Ledger::new(self.federation.clone()));
+        let (mut writer, mut growing, mut closed) = (LogWriter::empty(), Growing::default(), None);
         for line in lines {
             writer.append(line).unwrap();
-            if let Ok(admitted) = ledger.admit(line) {
-                ledger.apply(admitted);
+            growing.push(line);
+            let body = read(line)["body"].take();
+            match (body["type"].as_str().unwrap(), &mut closed) {
+                ("round_closed", _) => closed = Some((growing.tree(), Vec::new())),
+                ("cosignature", Some((_, cosigned))) => cosigned.push(body),
+                _ => {}
             }
         }
         let note = |tree| VerifiedCheckpoint::sign(tree, &self.federation.origin(), key.as_ref()).unwrap();
         let tiles = writer.changed_files().into_iter().map(|(tile, bytes)| (tile.to_string(), bytes));
         let mut files: BTreeMap<String, Vec<u8>> = tiles.collect();
-        files.insert("checkpoint".into(), note(ledger.tree().tree()).note().to_string().into_bytes());
+        files.insert("checkpoint".into(), note(growing.tree()).note().to_string().into_bytes());
         files.insert("catalogue.toml".into(), self.catalogue.clone());
-        if let Some(closed) = ledger.closed().filter(|closed| !closed.cosigned.is_empty()) {
-            let mut cosigned = note(closed.tree);
-            for (party, (time, signature)) in &closed.cosigned {
-                cosigned.add_cosignature(&self.federation.cosigner_key(*party).unwrap(), *time, &signature.0).unwrap();
+        if let Some((tree, cosigners)) = closed {
+            let mut cosigned = note(tree);
+            for body in cosigners {
+                let role: Role = serde_json::from_value(body["role"].clone()).unwrap();
+                let party = self.federation.party(body["sender"].as_str().unwrap(), role).unwrap();
+                let signature: Hex<64> = serde_json::from_value(body["signature"].clone()).unwrap();
+                let (key, time) = (self.federation.cosigner_key(party).unwrap(), body["time"].as_u64().unwrap());
+                cosigned.add_cosignature(&key, time, &signature.0).unwrap();
             }
             files.insert("cosigned".into(), cosigned.note().to_string().into_bytes());
         }

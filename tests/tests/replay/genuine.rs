@@ -12,10 +12,11 @@ use wugan_audit::{
 use wugan_protocol::{
     at_rest::{SETTLED, Settled},
     codec,
+    file::FileKey,
     ledger::SECONDS_PER_DAY,
     party::Role,
 };
-use wugan_tests::sim::{Liar, Lie, START};
+use wugan_tests::sim::{Change, Liar, Lie, START, Which};
 
 use crate::city::{City, Plan};
 
@@ -108,4 +109,29 @@ fn what_was_deleted_in_time_cannot_be_looked_at_and_what_was_deleted_early_is_fo
     }
     let other = city.month().next().unwrap();
     assert!(matches!(city.replay(&log, other, At::Matcher), Err(CannotReplay::NoRound { .. })));
+}
+
+/// Owner 0 has no decisions then; that is nobody's fault but the liar's.
+#[test]
+fn whoever_refused_a_lie_is_not_blamed_for_what_is_lacking() {
+    let longer: Change = |bytes| bytes.push(0);
+    let spare: Change = |bytes| *bytes.last_mut().unwrap() = 0xff;
+    let cases: [(At, Which, Change, usize); 2] = [
+        (At::Matcher, |file| matches!(file, FileKey::Bitmap { owner: 0, .. }), longer, 4),
+        (At::Aggregator, |file| matches!(file, FileKey::Bits { owner: 0 }), spare, 1),
+    ];
+    for (at, which, change, lies) in cases {
+        let id = if at == At::Matcher { "matcher" } else { "d1" }.to_owned();
+        let liar = Liar { id, role: at.role(), lie: Lie::Bytes(which, change) };
+        let city = City::lying(&Plan { seed: 36, people: 60, rounds: 1, away: 0, days: 0 }, vec![liar]);
+        let log = city.log();
+        let of_log = verify(&log, &city.forge.authority).findings;
+        assert!(!of_log.is_empty() && of_log.iter().all(|found| found.rule == Rule::MemberRefused), "{of_log:?}");
+        for server in At::ALL {
+            let findings = city.found_at(&log, server).split_off(of_log.len());
+            let expected = if server == at { lies } else { 0 };
+            assert_eq!(findings.len(), expected, "{at:?} lies, {server:?}: {findings:?}");
+            assert!(findings.iter().all(|found| found.rule == Rule::OutputFalse), "{findings:?}");
+        }
+    }
 }
