@@ -139,6 +139,13 @@ rules! {
         ["违反规则的条目"
          "签名者在该时刻不得作此声明；各成员视其不存在。"
          "询问签名者原因，并用 explain 查看该轮次。"];
+    Counts "counts"
+        ["a count that cannot be"
+         "It does not agree with the counts stated before it, or is more than the federation manifest or the policy allows."
+         "Ask its signer; `replay` shows at which stage it went wrong."]
+        ["不可能的数量"
+         "与此前声明的数量不符，或超过联盟清单或策略所允许的数量。"
+         "询问签名者；replay 可显示在哪一环节出错。"];
     MemberRefused "member_refused"
         ["a member refused an entry or a file"
          "A member saw something that it does not act on."

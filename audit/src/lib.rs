@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod canaries;
+mod counts;
 pub mod disclosures;
 mod explain;
 pub mod finding;

@@ -8,25 +8,26 @@ use std::{
 use serde::Serialize;
 use wugan_protocol::{
     canary::CanaryList,
+    file::FileKey,
+    hexes::{Digest, Hex},
     ledger::{Closed, Ledger, Logged},
     log::{
         checkpoint::VerifiedCheckpoint,
-        cosignature::{Cosigned, Cosigners},
         merkle::{Growing, Tree},
-        note::{Note, VerifierKey},
+        note::{Note, SignatureLine},
         tile::{Kind, Tile, entries_from_bytes},
         writer::LogWriter,
     },
     manifest::Federation,
     month::Month,
-    party::{Party, Role},
+    party::Party,
     policy::Policy,
-    reason::Reason,
-    statement::Statement,
+    statement::{Announcement, Cosignature, Receipt, Statement},
 };
 
 use crate::{
     canaries::{self, Canaries},
+    counts::Counts,
     disclosures::{self, DisclosureTotals},
     finding::{Finding, Rule},
     folder::LogFiles,
@@ -68,7 +69,14 @@ pub fn verify_with_canaries(
     watch: Watch<'_>,
 ) -> (Report, Option<Ledger>) {
     let canaries = Canaries::new(lists);
-    let mut audit = Audit { files, findings: Vec::new(), months: Vec::new(), disclosures: Vec::new(), canaries };
+    let mut audit = Audit {
+        files,
+        findings: Vec::new(),
+        months: Vec::new(),
+        disclosures: Vec::new(),
+        canaries,
+        stated: BTreeSet::new(),
+    };
     let entries = audit.entries();
     let federation = audit.federation(&entries, authority);
     let ledger = federation.as_ref().map(|federation| {
@@ -95,6 +103,18 @@ struct Audit<'a> {
     months: Vec<Month>,
     disclosures: Vec<DisclosureTotals>,
     canaries: Canaries<'a>,
+    stated: BTreeSet<Said>,
+}
+
+/// What nobody says twice: a party's announcement of a file, receipt or list in a round, or its cosignature of a tree.
+type Said = (Party, Option<Digest>, Subject);
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Subject {
+    File(FileKey),
+    Receipt(Receipt),
+    List,
+    Tree(u64),
 }
 
 impl Audit<'_> {
@@ -144,7 +164,10 @@ impl Audit<'_> {
                 return None;
             }
         };
-        let first = entries.first()?;
+        let Some(first) = entries.first() else {
+            self.find(Rule::Manifest, "");
+            return None;
+        };
         match Federation::verify(first, authority, Arc::new(policy)) {
             Ok(federation) => Some(federation),
             Err(error) => {
@@ -216,6 +239,7 @@ impl Audit<'_> {
             let opens = matches!(admitted.signed().body().statement, Statement::RoundManifest(_));
             if opens && !cosigned_before_next {
                 self.quorum(&ledger, Some(index));
+                cosigned_before_next = true;
             }
             let logged = ledger.apply(admitted);
             watch(&logged, &ledger);
@@ -236,11 +260,16 @@ impl Audit<'_> {
     /// One entry, as the ledger took it.
     fn entry(&mut self, logged: &Logged, ledger: &Ledger, federation: &Federation) {
         let party = logged.party.map(|party| federation.party_name(party));
+        let first = said(logged).is_none_or(|said| self.stated.insert(said));
+        // What was under way at a close, and not said before, proves nothing against its signer.
         if let Err(reason) = logged.verdict
-            && !is_late(logged.party, reason)
+            && !(first && ledger.is_late(logged))
         {
             self.find_entry(Rule::EntryWithoutEffect, logged.index, party, reason.to_string());
             return;
+        }
+        if logged.verdict.is_ok() && ledger.round().is_some_and(|round| !Counts { round, federation }.agree(logged)) {
+            self.find_entry(Rule::Counts, logged.index, party.clone(), "");
         }
         match &logged.signed.body().statement {
             Statement::Refusal { reason, .. } => {
@@ -287,29 +316,28 @@ impl Audit<'_> {
         }
     }
 
+    /// The lines of the log's key and, in the order of the manifest's members, of everybody who cosigned: nothing else.
     fn cosigned_agrees(&self, closed: &Closed, federation: &Federation) -> Option<bool> {
         let checkpoint = self.checkpoint(COSIGNED, federation)?;
-        let keys: BTreeMap<Party, VerifierKey> =
-            federation.parties().filter_map(|party| Some((party, federation.cosigner_key(party)?))).collect();
-        let cosigners = Cosigners::new(keys.iter().map(|(party, key)| (party.member, key.clone()))).ok()?;
-        let lines = checkpoint.note().lines().len();
-        let same_tree = checkpoint.tree() == closed.tree;
-        let signed: BTreeSet<String> = checkpoint.note().lines().iter().map(ToString::to_string).collect();
-        let cosigned = Cosigned::verify(checkpoint, &cosigners, &(0..=u64::MAX)).ok()?;
-        let stated = closed.cosigned.iter().all(|(party, (time, signature))| {
-            let line = keys.get(party).map(|key| key.cosignature_line(*time, &signature.0));
-            line.is_some_and(|line| signed.contains(&line.to_string()))
-        });
-        let nothing_else = cosigned.unknown().is_empty() && cosigned.repeated().is_empty();
-        Some(same_tree && stated && nothing_else && lines == closed.cosigned.len() + 1)
+        let line = |(party, (time, signature)): (&Party, &(u64, Hex<64>))| {
+            Some(federation.cosigner_key(*party)?.cosignature_line(*time, &signature.0))
+        };
+        let cosigned: Vec<SignatureLine> = closed.cosigned.iter().map(line).collect::<Option<_>>()?;
+        let (_log, lines) = checkpoint.note().lines().split_first()?;
+        Some(checkpoint.tree() == closed.tree && lines == cosigned)
     }
 }
 
-/// Statements that crossed a close on their way prove nothing against their signer. The coordinator orders the log: its
-/// own are never late.
-fn is_late(party: Option<Party>, reason: Reason) -> bool {
-    let orders = party.is_none_or(|party| party.role == Role::Coordinator);
-    !orders && matches!(reason, Reason::TooLate | Reason::OtherRound | Reason::Repeated | Reason::Deleted)
+fn said(logged: &Logged) -> Option<Said> {
+    let body = logged.signed.body();
+    let subject = match &body.statement {
+        Statement::Announcement(Announcement { file, .. }) => Subject::File(*file),
+        Statement::Receipt(receipt) => Subject::Receipt(receipt.clone()),
+        Statement::List { .. } => Subject::List,
+        Statement::Cosignature(Cosignature { size, .. }) => Subject::Tree(*size),
+        _ => return None,
+    };
+    Some((logged.party?, body.head.round, subject))
 }
 
 /// The tiles of a tree of these entries, by path.

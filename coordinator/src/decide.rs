@@ -9,6 +9,7 @@ use std::{
 use wugan_protocol::{
     file::{FileKey, Header},
     hexes::Digest,
+    limits::about,
     party::MemberNumber,
     policy::{Decision, MatterRound, Outcome},
     reason::Reason,
@@ -144,17 +145,6 @@ impl From<RunError> for DecideError {
         }
     }
 }
-
-/// A count as it is told: rounded to 5; below 8 not at all.
-pub fn about(count: u64) -> Option<u64> {
-    (count >= TOLD_MIN).then_some((count + ROUND_TO / 2) / ROUND_TO * ROUND_TO)
-}
-
-/// Counts below this identify people.
-const TOLD_MIN: u64 = 8;
-
-/// What counts are rounded to.
-const ROUND_TO: u64 = 5;
 
 /// Bytes of a row at the most: four classes, each capped at 16.
 const ROW_BYTES_MAX: usize = 8;

@@ -146,9 +146,8 @@ impl Log {
     /// What has been kept for its retention time, of rounds other than the open one.
     pub(crate) fn expired(&self, now: u64) -> Vec<(Digest, Kept)> {
         let (policy, open) = (self.federation().policy(), self.ledger.open_round().map(Round::hash));
-        let days = |of| if of == Kept::Bits { policy.retention_days } else { policy.decision_retention_days };
         let over = self.kept.iter().filter(|((round, of), opened)| {
-            Some(*round) != open && now >= opened.saturating_add(days(*of).saturating_mul(SECONDS_PER_DAY))
+            Some(*round) != open && now >= opened.saturating_add(policy.days_kept(*of).saturating_mul(SECONDS_PER_DAY))
         });
         over.map(|(kept, _)| *kept).collect()
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use wugan_protocol::{
     envelope::{Body, EnvelopeError, Head, Signed, Signer, Unverified},
     hexes::sha256,
-    manifest::{Federation, FederationError, roles_of},
+    manifest::{AUTHORITY, Federation, FederationError, roles_of},
     party::{MemberNumber, Role},
     policy::Policy,
     statement::{FederationManifest, Member, OwnerLimits, RoleKey, Statement},
@@ -34,7 +34,7 @@ impl Authority {
     /// # Errors
     /// When the system gives no randomness.
     pub fn generate() -> Result<Authority, IdentityError> {
-        Ok(Authority { identity: Identity::generate(SENDER, Role::Authority)? })
+        Ok(Authority { identity: Identity::generate(AUTHORITY, Role::Authority)? })
     }
 
     /// Writes the key to `authority.key.age`, encrypted.
@@ -100,7 +100,7 @@ impl Authority {
         let head = Head {
             federation: None,
             round: None,
-            sender: SENDER.to_owned(),
+            sender: AUTHORITY.to_owned(),
             role: Role::Authority,
             seq: u64::from(draft.version) - 1,
             prev: before.map(|(signed, _)| signed.hash()),
@@ -202,9 +202,6 @@ wugan_protocol::texts! {
         Federation(#[from] error: FederationError) "{error}" "{error}";
     }
 }
-
-/// The authority's id in the documents that it signs.
-const SENDER: &str = "authority";
 
 /// More than two thirds of the members, none of the coordinator's bureau counted.
 fn smallest_quorum(policy: &Policy) -> u16 {

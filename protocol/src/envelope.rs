@@ -61,7 +61,7 @@ impl Body {
     /// # Errors
     /// When it cannot be written canonically within the entry's bound.
     pub fn sign(self, signer: &dyn Signer) -> Result<Signed, EnvelopeError> {
-        let signature = signer.sign(&self.signing_input()?);
+        let signature = signer.sign(&signing_input(&self.statement, &self.canonical()?));
         let envelope = Envelope { body: self, sig: Hex(signature) };
         let bytes = canonical(&envelope)?;
         if bytes.len() > ENTRY_BYTES_MAX {
@@ -70,12 +70,13 @@ impl Body {
         let hash = sha256(&bytes);
         Ok(Signed { body: envelope.body, bytes, hash })
     }
+}
 
-    fn signing_input(&self) -> Result<Vec<u8>, EnvelopeError> {
-        let mut input = format!("wugan/1/{}\n", self.statement.type_name()).into_bytes();
-        input.extend(self.canonical()?);
-        Ok(input)
-    }
+/// What is signed, for the canonical bytes of a body.
+fn signing_input(statement: &Statement, canonical: &[u8]) -> Vec<u8> {
+    let mut input = format!("wugan/1/{}\n", statement.type_name()).into_bytes();
+    input.extend(canonical);
+    input
 }
 
 /// Whoever holds an Ed25519 identity key.
@@ -159,7 +160,10 @@ impl Unverified {
     /// # Errors
     /// [`EnvelopeError::BadSignature`].
     pub fn verify(self, key: &[u8; 32]) -> Result<Signed, EnvelopeError> {
-        let input = self.envelope.body.signing_input()?;
+        // The document is canonical, so that its body stands in it as it was signed.
+        let body = self.bytes.strip_prefix(BEFORE_BODY).and_then(|rest| rest.split_last_chunk::<AFTER_BODY_BYTES>());
+        let (body, _) = body.ok_or(EnvelopeError::NotCanonical)?;
+        let input = signing_input(&self.envelope.body.statement, body);
         UnparsedPublicKey::new(&ED25519, key)
             .verify(&input, &self.envelope.sig.0)
             .map_err(|_| EnvelopeError::BadSignature)?;
@@ -234,6 +238,10 @@ fn holds_id(value: &serde_json::Value) -> bool {
 fn position_only(error: &serde_json::Error) -> String {
     format!("at column {}", error.column())
 }
+
+/// What a canonical document begins with, and the bytes of `,"sig":"…"}` at its end.
+const BEFORE_BODY: &[u8] = br#"{"body":"#;
+const AFTER_BODY_BYTES: usize = 138;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Envelope {

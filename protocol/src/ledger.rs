@@ -41,7 +41,8 @@ pub struct Ledger {
     batches: BTreeMap<(MemberNumber, u64), Batch>,
     charged: BTreeMap<(MemberNumber, SourceEpoch), u64>,
     counted: Option<Counted>,
-    used_rounds: BTreeSet<Digest>,
+    /// Every round that was opened, and when.
+    rounds: BTreeMap<Digest, u64>,
     deletions: BTreeSet<(Party, Digest, Kept)>,
     /// Rounds that counted and were closed.
     past: BTreeMap<Digest, PastRound>,
@@ -49,6 +50,8 @@ pub struct Ledger {
     requests: BTreeMap<Digest, Requested>,
     round: Option<Round>,
     closed: Option<Closed>,
+    /// The trees right after rounds were closed, by size.
+    ends: BTreeMap<u64, Tree>,
 }
 
 /// An entry that was admitted at the ledger's present end.
@@ -121,12 +124,13 @@ impl Ledger {
             batches: BTreeMap::new(),
             charged: BTreeMap::new(),
             counted: None,
-            used_rounds: BTreeSet::new(),
+            rounds: BTreeMap::new(),
             deletions: BTreeSet::new(),
             past: BTreeMap::new(),
             requests: BTreeMap::new(),
             round: None,
             closed: None,
+            ends: BTreeMap::new(),
         }
     }
 
@@ -187,7 +191,9 @@ impl Ledger {
         self.entries += 1;
         self.tree.push(signed.bytes());
         if verdict.is_ok() && matches!(signed.body().statement, Statement::RoundClosed {}) {
-            self.closed = Some(Closed { tree: self.tree.tree(), cosigned: BTreeMap::new() });
+            let tree = self.tree.tree();
+            self.closed = Some(Closed { tree, cosigned: BTreeMap::new() });
+            self.ends.insert(tree.size, tree);
         }
         Logged { index, party, signed, verdict }
     }
@@ -238,6 +244,24 @@ impl Ledger {
     /// The round, if it is neither closed nor abandoned.
     pub fn open_round(&self) -> Option<&Round> {
         self.round.as_ref().filter(|round| !round.ended())
+    }
+
+    /// Whether an entry has no effect only because a close came before it into the log: that proves nothing against its
+    /// signer, who could not know. The coordinator orders the log, so that its own entries are never late.
+    pub fn is_late(&self, logged: &Logged) -> bool {
+        let Some(party) = logged.party.filter(|party| party.role != Role::Coordinator) else { return false };
+        let body = logged.signed.body();
+        match (logged.verdict, &body.statement, body.head.round) {
+            (Err(Reason::TooLate | Reason::Deleted), _, _) => true,
+            (Err(Reason::OtherRound), Statement::Cosignature(Cosignature { size, signature }), None) => {
+                let (end, key) = (self.ends.get(size), self.federation.cosigner_key(party));
+                end.zip(key).is_some_and(|(tree, key)| {
+                    verify_tree(*tree, &self.federation.origin(), &key, body.head.time, &signature.0).is_ok()
+                })
+            }
+            (Err(Reason::OtherRound), _, Some(round)) => self.rounds.contains_key(&round),
+            _ => false,
+        }
     }
 
     /// The last counted round.
@@ -301,6 +325,9 @@ impl Ledger {
 
     fn state(&mut self, party: Party, signed: &Signed) -> Result<(), Reason> {
         let body = signed.body();
+        if body.head.round.is_some() && stands_outside_rounds(&body.statement) {
+            return Err(Reason::OtherRound);
+        }
         match &body.statement {
             Statement::KeyEpoch(epoch) => self.state_epoch(party, epoch),
             Statement::EnrolmentBatch(batch) => self.state_batch(party, batch, signed.hash()),
@@ -311,7 +338,7 @@ impl Ledger {
                 self.state_refusal(party, *entry, *reason);
                 Ok(())
             }
-            Statement::Deletion { of } => self.state_deletion(party, body.head.round, *of),
+            Statement::Deletion { of } => self.state_deletion(party, &body.head, *of),
             Statement::DisclosureRequest(request) => {
                 self.state_request(party, body.head.round, request, (signed.hash(), body.head.time))
             }
@@ -370,6 +397,10 @@ impl Ledger {
         if self.federation.owner_limits(party.member).is_none() {
             return Err(Reason::NotAllowed);
         }
+        let ascending = batch.sources.is_sorted_by(|one, next| one < next);
+        if batch.sources.is_empty() || !ascending || batch.sources.iter().any(|source| source.source == party.member) {
+            return Err(Reason::Malformed);
+        }
         let record = Batch { entry, statement: batch.clone(), answers: BTreeMap::new() };
         self.batches.insert((party.member, batch.batch), record);
         Ok(())
@@ -417,25 +448,26 @@ impl Ledger {
         if self.open_round().is_some() {
             return Err(Reason::Repeated);
         }
-        if signed.body().head.round.is_some() {
-            return Err(Reason::OtherRound);
-        }
         let hash = sha256(&signed.body().canonical().map_err(|_| Reason::Malformed)?);
         let opened = signed.body().head.time;
         self.check_round(manifest, opened)?;
-        if !self.used_rounds.insert(hash) {
+        if self.rounds.contains_key(&hash) {
             return Err(Reason::RoundReused);
         }
+        self.rounds.insert(hash, opened);
         self.round = Some(Round::new(self.federation.policy().clone(), signed.hash(), hash, manifest.clone(), opened));
         Ok(())
     }
 
-    fn state_deletion(&mut self, party: Party, round: Option<Digest>, of: Kept) -> Result<(), Reason> {
+    fn state_deletion(&mut self, party: Party, head: &Head, of: Kept) -> Result<(), Reason> {
         if !of.is_kept_by(party.role) {
             return Err(Reason::NotAllowed);
         }
-        let round = round.filter(|round| self.used_rounds.contains(round)).ok_or(Reason::OtherRound)?;
-        if self.open_round().map(Round::hash) == Some(round) {
+        let round = head.round.ok_or(Reason::OtherRound)?;
+        let opened = self.rounds.get(&round).ok_or(Reason::OtherRound)?;
+        let kept_for = self.federation.policy().days_kept(of).saturating_mul(SECONDS_PER_DAY);
+        let early = head.time.saturating_add(CLOCKS_APART_SECONDS_MAX) < opened.saturating_add(kept_for);
+        if early || self.open_round().map(Round::hash) == Some(round) {
             return Err(Reason::BeforeItsTime);
         }
         let new = self.deletions.insert((party, round, of));
@@ -492,6 +524,22 @@ pub struct RoundTimes {
 
 /// Seconds in a day.
 pub const SECONDS_PER_DAY: u64 = 86_400;
+
+/// By so much a member's clock may be behind the coordinator's before a deletion by the one counts as too early after an
+/// opening by the other.
+const CLOCKS_APART_SECONDS_MAX: u64 = SECONDS_PER_DAY;
+
+/// Whether a statement belongs to no round, so that its entry names none.
+fn stands_outside_rounds(statement: &Statement) -> bool {
+    matches!(
+        statement,
+        Statement::KeyEpoch(_)
+            | Statement::EnrolmentBatch(_)
+            | Statement::Evaluation(_)
+            | Statement::RoundManifest(_)
+            | Statement::Cosignature(_)
+    )
+}
 
 /// Whether a role of a member may state about this owner.
 pub(crate) fn is_node_of(party: Party, member: MemberNumber) -> bool {

@@ -53,6 +53,17 @@ pub const fn round_up_count(count: u64) -> u64 {
     count.div_ceil(COUNT_STEP) * COUNT_STEP
 }
 
+/// Counts of decisions below this are not told: they identify people.
+pub const TOLD_MIN: u64 = 8;
+
+/// What told counts of decisions are rounded to.
+pub const TOLD_STEP: u64 = 5;
+
+/// A count as it is told: rounded to 5; below 8 not at all.
+pub const fn about(count: u64) -> Option<u64> {
+    if count < TOLD_MIN { None } else { Some((count + TOLD_STEP / 2) / TOLD_STEP * TOLD_STEP) }
+}
+
 /// Entries of the transparency log: far above any use, far below what overflows a count of 64 bits.
 pub const LOG_ENTRIES_MAX: u64 = 1 << 40;
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
-    envelope::{EnvelopeError, Signed, Unverified},
+    envelope::{EnvelopeError, Head, Signed, Unverified},
     hexes::{Digest, sha256},
     limits::round_up_count,
     log::note::{Algorithm, KeyError, VerifierKey},
@@ -31,6 +31,9 @@ impl Federation {
         let Statement::FederationManifest(manifest) = signed.body().statement.clone() else {
             return Err(FederationError::NotAManifest);
         };
+        if !is_of_its_version(&signed.body().head, &manifest) {
+            return Err(FederationError::Head(manifest.version));
+        }
         check(&manifest, &policy)?;
         let hash = sha256(&signed.body().canonical()?);
         Ok(Federation { hash, signed, manifest, policy })
@@ -155,6 +158,11 @@ crate::texts! {
             "联合体清单不是授权方签署的文档：{error}";
         /// Another kind of document.
         NotAManifest "the document is not a federation manifest" "该文档不是联合体清单";
+        /// The authority's sequence and the versions do not go together.
+        Head(version: u32)
+            "the manifest does not stand where version {version} stands in the authority's sequence: from version 2 on it \
+             names the one before, the first names none, and neither a federation or a round"
+            "清单在授权方序列中的位置与第 {version} 版不符：第 2 版起须指明前一版，首版不得指明；均不得指明联合体或轮次";
         /// Made for another catalogue.
         OtherPolicy { expected: Digest, found: Digest }
             "the manifest is for another catalogue.toml (SHA-256 {expected}, this one has {found}); fetch the agreed file"
@@ -186,8 +194,21 @@ crate::texts! {
     }
 }
 
+/// Under this id the authority signs, which is no member.
+pub const AUTHORITY: &str = "authority";
+
 /// Elements of an allowance besides people and newcomers: padding of small batches.
 const ALLOWANCE_MARGIN: u64 = 1_024;
+
+/// Version n is the authority's entry n - 1; the first names no predecessor, every later one does, by both hashes.
+fn is_of_its_version(head: &Head, manifest: &FederationManifest) -> bool {
+    let follows = manifest.version > 1;
+    let names_one = if follows { manifest.previous.parse::<Digest>().is_ok() } else { manifest.previous.is_empty() };
+    let defines_it = head.federation.is_none() && head.round.is_none();
+    let authority = head.role == Role::Authority && head.sender == AUTHORITY;
+    let in_sequence = head.seq.checked_add(1) == Some(u64::from(manifest.version)) && head.prev.is_some() == follows;
+    names_one && defines_it && authority && in_sequence
+}
 
 fn check(manifest: &FederationManifest, policy: &Policy) -> Result<(), FederationError> {
     if manifest.policy != policy.hash {

@@ -337,7 +337,7 @@ impl Member {
         let server = logged.party.filter(|party| party.role != Role::Node && *party != self.party);
         let reason = logged.verdict.err().or_else(|| self.too_soon(logged, counted?, now));
         let (Some(party), Some(reason)) = (server, reason) else { return Vec::new() };
-        if reason == Reason::TooLate {
+        if self.ledger.is_late(logged) {
             return Vec::new();
         }
         let who = self.federation().party_name(party);

@@ -15,6 +15,7 @@ pub use outcome::{DEFERRED, MatterRound, Outcome};
 use crate::{
     hexes::Digest,
     party::MemberNumber,
+    statement::Kept,
     text::{Language, Say},
 };
 
@@ -261,6 +262,11 @@ impl Policy {
     /// The matters of an owner, in the policy's order.
     pub fn matters_of(&self, owner: MemberNumber) -> impl Iterator<Item = &Matter> {
         self.matters.iter().filter(move |matter| matter.owner == owner)
+    }
+
+    /// Days for which a member keeps something of a round.
+    pub fn days_kept(&self, of: Kept) -> u64 {
+        if of == Kept::Decisions { self.decision_retention_days } else { self.retention_days }
     }
 
     /// The rules of a matter.

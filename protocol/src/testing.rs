@@ -113,8 +113,15 @@ impl World {
 
     /// An entry of a party's, appended, and whether it had an effect.
     pub fn try_state(&mut self, party: Party, statement: Statement) -> (Signed, Result<(), Reason>) {
-        let in_round = !matches!(statement, Statement::RoundManifest(_) | Statement::KeyEpoch(_));
-        let head = self.ledger.head(party, self.ledger.place(party), in_round, self.now);
+        let outside = matches!(
+            statement,
+            Statement::RoundManifest(_)
+                | Statement::KeyEpoch(_)
+                | Statement::EnrolmentBatch(_)
+                | Statement::Evaluation(_)
+                | Statement::Cosignature(_)
+        );
+        let head = self.ledger.head(party, self.ledger.place(party), !outside, self.now);
         let signed = Body { head, statement }.sign(&TestSigner::of(party)).unwrap();
         let verdict = self.append(signed.bytes());
         (signed, verdict)

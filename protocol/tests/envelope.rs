@@ -459,6 +459,34 @@ fn only_the_authority_makes_a_federation() {
 }
 
 #[test]
+fn a_manifest_stands_where_its_version_does() {
+    let policy = policy();
+    let verify = |head, version, previous: &str| {
+        let manifest = FederationManifest { version, previous: previous.into(), ..manifest(&policy) };
+        let line = common::sign_manifest_with(head, manifest);
+        Federation::verify(line.bytes(), &Key::authority().public_key(), policy.clone()).map(|_| ())
+    };
+    let before = digest("the version before");
+    let second = || Head { seq: 1, prev: Some(before), ..authority_head() };
+    assert_eq!(verify(authority_head(), 1, ""), Ok(()));
+    assert_eq!(verify(second(), 2, &before.to_string()), Ok(()));
+    let bad = |version| Err(FederationError::Head(version));
+    assert_eq!(verify(second(), 1, ""), bad(1));
+    assert_eq!(verify(authority_head(), 1, &before.to_string()), bad(1));
+    assert_eq!(verify(authority_head(), 0, ""), bad(0));
+    assert_eq!(verify(authority_head(), 2, &before.to_string()), bad(2));
+    assert_eq!(verify(second(), 2, ""), bad(2));
+    assert_eq!(verify(second(), 2, "the first"), bad(2));
+    assert_eq!(verify(Head { prev: None, ..second() }, 2, &before.to_string()), bad(2));
+    assert_eq!(verify(Head { seq: 2, ..second() }, 2, &before.to_string()), bad(2));
+    for round in [(Some(before), None), (None, Some(before))] {
+        assert_eq!(verify(Head { federation: round.0, round: round.1, ..authority_head() }, 1, ""), bad(1));
+    }
+    assert_eq!(verify(Head { sender: "bureau".into(), ..authority_head() }, 1, ""), bad(1));
+    assert_eq!(verify(Head { role: Role::Coordinator, ..authority_head() }, 1, ""), bad(1));
+}
+
+#[test]
 fn a_federation_tells_parties_keys_addresses_and_allowances() {
     let federation = common::federation();
     let parties: Vec<Party> = federation.parties().collect();

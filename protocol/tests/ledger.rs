@@ -16,7 +16,7 @@ use wugan_protocol::{
     reason::Reason,
     statement::{
         Announcement, CanaryOutcome, Cosignature, Evaluation, Kept, KeyEpoch, Receipt, RoundManifest, SourceEpoch,
-        Statement,
+        Statement, Totals,
     },
 };
 
@@ -367,6 +367,8 @@ fn a_round_does_not_close_before_its_rows() {
 fn deletions_are_of_ended_rounds_and_each_is_said_once_by_who_kept_it() {
     let deletion = |of| Statement::Deletion { of };
     let mut log = Log::listed();
+    let opened = log.now;
+    log.now = opened + 500 * SECONDS_PER_DAY;
     assert_eq!(log.say(MATCHING, deletion(Kept::Files)), Err(Reason::BeforeItsTime), "an open round keeps its files");
     log.finish();
     let speakers = [node(POLICE), MATCHING, AGGREGATOR, COORDINATOR];
@@ -387,7 +389,6 @@ fn deletions_are_of_ended_rounds_and_each_is_said_once_by_who_kept_it() {
     }
     // Each member for itself, and also of a round before the last; but of none that was never opened.
     let round = log.ledger.round().unwrap().hash();
-    log.now = START + 25 * SECONDS_PER_DAY;
     log.open("2026-12").unwrap();
     let of_round = |log: &Log, party, round| {
         let mut body = log.signed(party, deletion(Kept::Files), true).body().clone();
@@ -400,6 +401,72 @@ fn deletions_are_of_ended_rounds_and_each_is_said_once_by_who_kept_it() {
         let line = of_round(&log, node(CLINIC), unknown);
         assert_eq!(log.append(line), Err(Reason::OtherRound));
     }
+}
+
+#[test]
+fn nothing_is_deleted_before_its_retention_time_is_over() {
+    let mut log = Log::listed();
+    let (opened, policy) = (log.ledger.round().unwrap().opened(), log.ledger.federation().policy().clone());
+    log.finish();
+    let kept = [
+        (node(POLICE), Kept::Files, policy.retention_days),
+        (COORDINATOR, Kept::Bits, policy.retention_days),
+        (COORDINATOR, Kept::Decisions, policy.decision_retention_days),
+    ];
+    assert_ne!(kept[1].2, kept[2].2);
+    for (party, of, days) in kept {
+        // Clocks may be a day apart.
+        log.now = opened + (days - 1) * SECONDS_PER_DAY - 1;
+        assert_eq!(log.say(party, Statement::Deletion { of }), Err(Reason::BeforeItsTime), "{of:?}");
+        log.now += 1;
+        log.say(party, Statement::Deletion { of }).unwrap();
+    }
+}
+
+#[test]
+fn what_belongs_to_no_round_names_none() {
+    let mut log = Log::with_keys();
+    let statements = [
+        (COORDINATOR, log.manifest("2026-11")),
+        (node(POLICE), log.key_epoch(POLICE, 2, 100)),
+        (node(BUREAU), batch(0, 256, &[POLICE_FIRST])),
+    ];
+    for (party, statement) in statements {
+        let mut body = log.signed(party, statement.clone(), false).body().clone();
+        body.head.round = Some(digest("a round"));
+        let line = body.sign(Key::of(party).as_ref()).unwrap().bytes().to_vec();
+        assert_eq!(log.append(line), Err(Reason::OtherRound));
+        log.say(party, statement).unwrap();
+    }
+}
+
+#[test]
+fn totals_are_of_the_owners_matters_and_tell_no_small_count() {
+    let mut log = Log::listed();
+    log.rows(HOUSING);
+    log.row_receipts(HOUSING);
+    log.bitmaps(HOUSING);
+    log.announce(AGGREGATOR, FileKey::Bits { owner: HOUSING }).unwrap();
+    log.announce(COORDINATOR, FileKey::Decisions { owner: HOUSING }).unwrap();
+    let Statement::Decisions(good) = totals(HOUSING) else { unreachable!() };
+    assert!(good.matters[0].counts[0].about.is_some());
+    let bends: [Bend<Totals>; 9] = [
+        |t| t.matters.clear(),
+        |t| t.matters.push(t.matters[0].clone()),
+        |t| t.matters[0].matter += 1,
+        |t| t.matters[0].counts.truncate(3),
+        |t| t.matters[0].counts.swap(0, 1),
+        |t| t.matters[0].counts[1] = t.matters[0].counts[0],
+        |t| t.matters[0].counts[2].about = Some(16),
+        |t| t.matters[0].counts[2].about = Some(5),
+        |t| t.matters[0].counts[2].about = Some(0),
+    ];
+    for bend in bends {
+        let mut bent = good.clone();
+        bend(&mut bent);
+        assert_eq!(log.say(COORDINATOR, Statement::Decisions(bent)), Err(Reason::CountDiffers));
+    }
+    log.say(COORDINATOR, Statement::Decisions(good)).unwrap();
 }
 
 #[test]
@@ -462,6 +529,10 @@ fn batches_are_padded_numbered_and_name_announced_epochs() {
     assert_eq!(log.say(node(BUREAU), batch(0, 256, &[POLICE_FIRST, later])), Err(Reason::UnknownEpoch));
     assert_eq!(log.say(node(BUREAU), batch(1, 256, &[POLICE_FIRST])), Err(Reason::OutOfSequence));
     assert_eq!(log.say(node(POLICE), batch(0, 256, &[POLICE_FIRST])), Err(Reason::NotAllowed), "owns no rosters");
+    let (clinic, own) = (SourceEpoch { source: CLINIC, epoch: 1 }, SourceEpoch { source: BUREAU, epoch: 1 });
+    for sources in [&[][..], &[POLICE_FIRST, POLICE_FIRST], &[clinic, POLICE_FIRST], &[own]] {
+        assert_eq!(log.say(node(BUREAU), batch(0, 256, sources)), Err(Reason::Malformed), "{sources:?}");
+    }
     log.say(node(BUREAU), batch(0, 8_192, &[POLICE_FIRST])).unwrap();
     assert_eq!(log.say(node(BUREAU), batch(0, 256, &[POLICE_FIRST])), Err(Reason::OutOfSequence));
     log.say(node(HOUSING), batch(0, 256, &[POLICE_FIRST])).unwrap();

@@ -3,19 +3,21 @@
 
 mod common;
 
-use common::{BUREAU, COORDINATOR, HOUSING, Key, Log, MATCHING, POLICE, START, announcement, digest, federation, node};
+use common::{
+    BUREAU, CLINIC, COORDINATOR, HOUSING, Key, Log, MATCHING, POLICE, START, announcement, digest, federation, node,
+};
 use wugan_protocol::{
     engine::{Command, Fact, Offer},
     envelope::{Body, Unverified},
     file::FileKey,
-    hexes::Digest,
+    hexes::{Digest, Hex},
     ledger::{Logged, SECONDS_PER_DAY},
-    log::{checkpoint::VerifiedCheckpoint, merkle::Growing},
+    log::{checkpoint::VerifiedCheckpoint, cosignature::sign_tree, merkle::Growing},
     member::{CHECKPOINT, Member, RestoreError},
     message::Message,
     party::Party,
     reason::Reason,
-    statement::{Receipt, Statement},
+    statement::{Cosignature, Receipt, Statement},
 };
 
 /// What a member persisted.
@@ -140,7 +142,7 @@ fn whole_round() -> Log {
 #[test]
 fn a_member_catches_up_from_any_index_in_any_portions() {
     let log = whole_round();
-    let clinic = node(common::CLINIC);
+    let clinic = node(CLINIC);
     let housekeeping = |node: &Node| (node.disk.log.clone(), format!("{:?}", node.member.ledger()));
     let own: Vec<Vec<u8>> = log.lines.iter().filter(|line| claims(line, clinic)).cloned().collect();
     for portion in [1, 2, 7, log.lines.len()] {
@@ -408,6 +410,52 @@ fn late_statements_and_those_of_nodes_are_not_refused() {
     let (logged, commands) = police.entries(known, &log.lines[known..], log.now);
     assert!(logged.iter().all(|entry| entry.verdict.is_err()));
     assert!(submitted(&commands).is_empty());
+}
+
+#[test]
+fn what_a_server_said_when_its_round_was_being_made_void_is_not_refused() {
+    let mut log = Log::opened();
+    (1..=7).for_each(|channel| log.pools(channel));
+    let source = node(federation().policy().channel(8).unwrap().source);
+    for group in 0..2 {
+        log.announce(source, FileKey::Pool { channel: 8, group }).unwrap();
+    }
+    let receipt = Statement::Receipt(Receipt::Pools { channel: 8 });
+    let under_way = log.signed(MATCHING, receipt.clone(), true).bytes().to_vec();
+    let mut elsewhere = log.signed(MATCHING, receipt, true).body().clone();
+    elsewhere.head.round = Some(digest("a round that never was"));
+    let elsewhere = elsewhere.sign(Key::of(MATCHING).as_ref()).unwrap();
+    log.say(COORDINATOR, Statement::RoundAbandoned { reason: Reason::Superseded }).unwrap();
+    for (line, refused) in [(under_way, false), (elsewhere.bytes().to_vec(), true)] {
+        let (mut log, mut police) = (log.clone(), restored_at(&log, node(POLICE)));
+        let known = log.lines.len();
+        assert_eq!(log.append(line), Err(Reason::OtherRound));
+        let (_, commands) = police.entries(known, &log.lines[known..], log.now);
+        let expected = if refused { vec![(elsewhere.hash(), Reason::OtherRound)] } else { Vec::new() };
+        assert_eq!(refusals(&commands), expected);
+    }
+}
+
+#[test]
+fn a_servers_cosignature_that_crossed_the_next_close_is_not_refused() {
+    let mut log = whole_round();
+    let tree = log.ledger.closed().unwrap().tree;
+    log.now = START + 25 * SECONDS_PER_DAY;
+    log.open("2026-12").unwrap();
+    log.reach_list();
+    log.finish();
+    let time = log.now;
+    let cosigned = |key: &Key| {
+        let signature = Hex(sign_tree(tree, &federation().origin(), key, time));
+        Statement::Cosignature(Cosignature { size: tree.size, signature })
+    };
+    for (key, refused) in [(Key::log_of(MATCHING), false), (Key::of(MATCHING), true)] {
+        let (mut log, mut police) = (log.clone(), restored_at(&log, node(POLICE)));
+        let known = log.lines.len();
+        assert_eq!(log.say(MATCHING, cosigned(key.as_ref())), Err(Reason::OtherRound));
+        let (_, commands) = police.entries(known, &log.lines[known..], log.now);
+        assert_eq!(refusals(&commands).len(), usize::from(refused));
+    }
 }
 
 /// A log with a counted round and the next one, opened 25 days later.

@@ -407,9 +407,10 @@ fn compare(round: &MatterRound, model: &Model) -> Result<(), TestCaseError> {
     prop_assert_eq!(round.present(), &model.present[..]);
     prop_assert_eq!(round.caps(), model.caps());
     prop_assert_eq!(round.available(), model.available);
-    let mut lowest = BTreeSet::new();
+    let (mut lowest, mut decisions) = (BTreeSet::new(), BTreeSet::new());
     for counts in counts_up_to(model.available) {
         let (rule, decision) = model.outcome(counts);
+        decisions.insert(decision);
         let outcome = round.outcome(counts);
         prop_assert_eq!(outcome.byte(), rule, "{:?}", counts);
         prop_assert_eq!(round.decision(outcome), decision);
@@ -417,6 +418,8 @@ fn compare(round: &MatterRound, model: &Model) -> Result<(), TestCaseError> {
         prop_assert_eq!(round.lowest(counts), expected, "{:?}", counts);
         lowest.insert(expected);
     }
+    let can: BTreeSet<Decision> = Decision::ALL.into_iter().filter(|decision| round.can_decide(*decision)).collect();
+    prop_assert_eq!(can, decisions);
     compare_bits(round, &lowest)
 }
 

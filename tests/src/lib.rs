@@ -3,6 +3,7 @@
 //! [`model`] computes, from the plain files of a city, what every decision must be. It shares no code with the
 //! federation that it is compared with; nor does [`audit`], which reads the log that a federation leaves.
 
+pub mod attack;
 pub mod audit;
 pub mod checks;
 pub mod city;

@@ -15,8 +15,7 @@ use std::{
 };
 
 use wugan_audit::folder::LogFiles;
-
-use wugan_coordinator::admin::{Request, Response};
+use wugan_coordinator::admin::{Refusal, Request, Response};
 use wugan_node::admin::{Request as NodeRequest, Response as NodeResponse};
 use wugan_protocol::{
     file::FileKey,
@@ -38,6 +37,8 @@ use crate::audit::{Audited, audit, authority};
 pub struct Sim {
     parts: Parts,
     actors: BTreeMap<Party, Box<dyn Act>>,
+    /// Parties that are stopped, with what they committed.
+    away: BTreeMap<Party, Box<dyn Act>>,
     /// What is under way on each link, in order.
     links: BTreeMap<(Party, Party), VecDeque<Delivery>>,
     up: BTreeSet<(Party, Party)>,
@@ -113,8 +114,8 @@ impl Sim {
         let actors = running.map(|party| Ok((party, parts.actor(party)?))).collect::<anyhow::Result<_>>()?;
         let (links, up, unanswered) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
         let chance = Chance::new(seed);
-        let (dying, blamed) = (None, Vec::new());
-        let mut sim = Sim { parts, actors, links, up, unanswered, dying, blamed, now: START, chance };
+        let (away, dying, blamed) = (BTreeMap::new(), None, Vec::new());
+        let mut sim = Sim { parts, actors, away, links, up, unanswered, dying, blamed, now: START, chance };
         sim.connect_all()?;
         Ok(sim)
     }
@@ -140,7 +141,7 @@ impl Sim {
             self.tick_all()?;
             self.connect_all()?;
             if !opened {
-                opened = matches!(self.ask(&open)?, Some(Response::Done { .. }));
+                opened = self.ask(&open)?.is_some_and(|answer| is_done(&answer, month));
                 continue;
             }
             let Some(Response::Status { status }) = self.ask(&Request::Status {})? else { continue };
@@ -151,6 +152,50 @@ impl Sim {
             }
         }
         anyhow::bail!("the round of {month} has not ended after {STEPS_MAX} steps")
+    }
+
+    /// Opens a month's round, lets so much happen, and makes the round void, so that the month can be opened anew.
+    ///
+    /// # Errors
+    /// A party that stops, or a coordinator that does not do it.
+    pub fn void_round(&mut self, month: Month, steps: u64, faults: Faults) -> anyhow::Result<()> {
+        let day_s = SECONDS_PER_DAY;
+        let open = Request::Open { month, close_after_s: day_s, enrolment_s: day_s, rows_s: day_s };
+        for (request, steps) in [(open, steps), (Request::Abandon {}, 0)] {
+            let mut tries = 0;
+            while !self.ask(&request)?.is_some_and(|answer| is_done(&answer, month)) {
+                anyhow::ensure!(tries < TRIES_MAX, "the coordinator does not do {request:?}");
+                tries += 1;
+                self.now += 1;
+                self.tick_all()?;
+                self.connect_all()?;
+                (0..LOOK_EVERY).try_for_each(|_| self.step(faults).map(drop))?;
+            }
+            (0..steps).try_for_each(|_| self.step(faults).map(drop))?;
+        }
+        Ok(())
+    }
+
+    /// Stops the nodes of these departments, and starts those of all others again that were stopped.
+    ///
+    /// # Errors
+    /// A party that stops by itself.
+    pub fn stay_away(&mut self, ids: &[String]) -> anyhow::Result<()> {
+        let all: Vec<Party> = self.parts.parties().collect();
+        for party in all {
+            if !self.parts.is_offline(party, ids) {
+                if let Some(mut actor) = self.away.remove(&party) {
+                    actor.restart(0)?;
+                    self.actors.insert(party, actor);
+                }
+            } else if self.actors.contains_key(&party) {
+                self.dying = self.dying.take().filter(|dying| dying.party != party);
+                let peers: Vec<Party> = self.actors.keys().copied().collect();
+                peers.into_iter().try_for_each(|peer| self.cut(party, peer))?;
+                self.away.extend(self.actors.remove_entry(&party));
+            }
+        }
+        self.connect_all()
     }
 
     /// Lets days pass without a round, and everything be done that is then to be done.
@@ -444,6 +489,16 @@ impl Sim {
     }
 }
 
+/// Whether what was asked for is done, maybe at an earlier time of asking, whose answer was lost in a crash.
+fn is_done(answer: &Response, month: Month) -> bool {
+    let refusal = match answer {
+        Response::Done { .. } => return true,
+        Response::Refused { refusal } => refusal,
+        Response::Status { .. } => return false,
+    };
+    matches!(refusal, Refusal::NoRound {}) || *refusal == Refusal::RoundOpen { month }
+}
+
 fn ordered(one: Party, other: Party) -> (Party, Party) {
     (one.min(other), one.max(other))
 }
@@ -453,6 +508,8 @@ pub const START: u64 = 1_795_478_400;
 /// Of a time that passes without a round: enough for each deletion to follow the one before.
 const SECONDS_PASSED: u64 = 12;
 const STEPS_MAX: u64 = 400_000;
+/// Times that the staff asks for one thing.
+const TRIES_MAX: u64 = 1_000;
 const LOOK_EVERY: u64 = 64;
 /// Looks at which nothing has happened, until seconds between looks double.
 const IDLE_PER_DOUBLING: u32 = 16;

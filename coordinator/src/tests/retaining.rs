@@ -138,6 +138,7 @@ fn an_owner_whose_round_is_deleted_is_sent_no_decisions() {
     city.decide();
     assert_eq!(sent(&city.rig.connect(owner)), [city.owner]);
     city.rig.feed(Input::Down(owner));
+    city.rig.now += 40 * SECONDS_PER_DAY;
     let line = city.rig.line(owner, Statement::Deletion { of: Kept::Files }, true);
     city.rig.feed(Input::Message(owner, Message::Submit { line }));
     assert!(sent(&city.rig.connect(owner)).is_empty());

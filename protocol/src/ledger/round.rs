@@ -9,11 +9,11 @@ use super::is_node_of;
 use crate::{
     file::FileKey,
     hexes::Digest,
-    limits::COUNT_STEP,
+    limits::{COUNT_STEP, about},
     party::{MemberNumber, Party, Role},
-    policy::{Class, MatterRound, Policy},
+    policy::{Class, Decision, MatterRound, Policy},
     reason::Reason,
-    statement::{Announcement, CanaryOutcome, Receipt, RoundManifest, Statement, Totals},
+    statement::{Announcement, CanaryOutcome, DecisionCount, MatterTotals, Receipt, RoundManifest, Statement, Totals},
 };
 
 /// A round from its manifest to its end.
@@ -340,6 +340,11 @@ impl Round {
         if announced.digest != totals.digest {
             return Err(Reason::DigestDiffers);
         }
+        let matters = self.policy.matters_of(totals.owner).map(|matter| matter.number);
+        let told = totals.matters.iter().map(|of_matter| of_matter.matter);
+        if !matters.eq(told) || !totals.matters.iter().all(is_told_whole) {
+            return Err(Reason::CountDiffers);
+        }
         if self.totals.contains_key(&totals.owner) {
             return Err(Reason::Repeated);
         }
@@ -390,6 +395,12 @@ impl Round {
     fn is_owner(&self, member: MemberNumber) -> bool {
         self.policy.owners().any(|owner| owner == member)
     }
+}
+
+/// Whether the counts of a matter are of each decision, in their order, and such as may be told.
+fn is_told_whole(totals: &MatterTotals) -> bool {
+    let rounded = |count: &DecisionCount| count.about.is_none_or(|told| about(told) == Some(told));
+    totals.counts.iter().map(|count| count.decision).eq(Decision::ALL) && totals.counts.iter().all(rounded)
 }
 
 /// The row lists of an owner, one for each class.

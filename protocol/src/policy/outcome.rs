@@ -110,6 +110,13 @@ impl MatterRound {
         }
     }
 
+    /// Whether some row can have this decision here.
+    pub fn can_decide(&self, decision: Decision) -> bool {
+        let rules = (0..self.rules.len()).map(|index| Outcome::Rule(index as u8));
+        let reached = |outcome: &Outcome| self.outcome(self.lowest[usize::from(outcome.byte())]) == *outcome;
+        rules.chain([Outcome::Deferred]).filter(reached).any(|outcome| self.decision(outcome) == decision)
+    }
+
     /// The lowest vector with the same outcome as `counts`: all that anyone learns of a row's signals.
     pub fn lowest(&self, counts: Counts) -> Counts {
         let possible = least(counts, self.available);

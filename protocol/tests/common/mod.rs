@@ -10,14 +10,15 @@ use wugan_protocol::{
     file::FileKey,
     hexes::{Digest, Hex, sha256},
     ledger::{Ledger, RoundTimes, row_files},
+    limits::about,
     manifest::{Federation, roles_of},
     oprf,
     party::{MemberNumber, Party, Role},
-    policy::{Class, Policy},
+    policy::{Class, Decision, Matter, Policy},
     reason::Reason,
     statement::{
-        Announcement, EnrolmentBatch, Evaluation, FederationManifest, KeyEpoch, Member, OwnerLimits, Receipt, RoleKey,
-        SourceEpoch, Statement, Totals,
+        Announcement, DecisionCount, EnrolmentBatch, Evaluation, FederationManifest, KeyEpoch, MatterTotals, Member,
+        OwnerLimits, Receipt, RoleKey, SourceEpoch, Statement, Totals,
     },
 };
 
@@ -132,8 +133,11 @@ pub(crate) fn authority_head() -> Head {
 }
 
 pub(crate) fn sign_manifest(manifest: FederationManifest) -> Signed {
-    let statement = Statement::FederationManifest(manifest);
-    Body { head: authority_head(), statement }.sign(&Key::authority()).unwrap()
+    sign_manifest_with(authority_head(), manifest)
+}
+
+pub(crate) fn sign_manifest_with(head: Head, manifest: FederationManifest) -> Signed {
+    Body { head, statement: Statement::FederationManifest(manifest) }.sign(&Key::authority()).unwrap()
 }
 
 pub(crate) fn federation() -> Federation {
@@ -212,6 +216,7 @@ impl Log {
                 | Statement::EnrolmentBatch(_)
                 | Statement::Evaluation(_)
                 | Statement::RoundManifest(_)
+                | Statement::Cosignature(_)
                 | Statement::Refusal { .. }
         );
         let signed = self.signed(party, statement, in_round);
@@ -318,7 +323,10 @@ pub(crate) fn announcement(file: FileKey) -> Statement {
 
 pub(crate) fn totals(owner: MemberNumber) -> Statement {
     let digest = digest(&FileKey::Decisions { owner }.name());
-    Statement::Decisions(Totals { owner, digest, matters: Vec::new() })
+    let counts = Decision::ALL.map(|decision| DecisionCount { decision, about: about(u64::from(owner) * 4) }).to_vec();
+    let matter = |matter: &Matter| MatterTotals { matter: matter.number, counts: counts.clone() };
+    let matters = policy().matters_of(owner).map(matter).collect();
+    Statement::Decisions(Totals { owner, digest, matters })
 }
 
 pub(crate) fn batch(number: u64, count: u64, sources: &[SourceEpoch]) -> Statement {
