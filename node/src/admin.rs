@@ -197,6 +197,8 @@ pub enum Refusal {
         /// The calendar month.
         month: Month,
     },
+    /// This department has asked about this person, matter and month: the answer would be the same.
+    AskedBefore {},
     /// Another request is being looked up.
     Busy {},
     /// The note is empty, or too long.

@@ -93,6 +93,7 @@ impl Refusal {
             Refusal::NotSuspected { decision } => Text::NotSuspected { decision: *decision },
             Refusal::NoNegativeClass {} => Text::NoNegativeClass,
             Refusal::Limit { most, month } => Text::Limit { most: *most, month: *month },
+            Refusal::AskedBefore {} => Text::AskedBefore,
             Refusal::Busy {} => Text::Busy,
             Refusal::Note { bytes_max } => Text::Note { bytes_max: *bytes_max },
             Refusal::Files { error } => Text::Files { error: error.clone() },
@@ -177,6 +178,9 @@ texts! {
         Limit { most: u64, month: Month }
             "this department has used its {most} requests of {month}, as the federation manifest allows; ask again next month"
             "本部门已用完 {month} 月的 {most} 次请求（联合体清单的上限）；请下月再试";
+        AskedBefore
+            "your department has asked about this person, matter and month; see `wugan-node requests`"
+            "本部门已就该人员、事项和月份提出过请求；见 `wugan-node requests`";
         Busy "another request is being looked up; try again in a moment" "另一请求正在查找中；请稍后再试";
         Note { bytes_max: u64 }
             "the note must say in words why it is asked, in 1 to {bytes_max} bytes"

@@ -3,9 +3,50 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use anyhow::Context;
+use wugan_demo::city::{CityPlan, generate};
 use wugan_protocol::policy::Policy;
 
 use crate::model::Model;
+
+/// A policy of five departments, two of them roster owners, with both negative classes.
+pub const CATALOGUE: &str = include_str!("disclosure/catalogue.toml");
+
+/// Makes a city of one month under [`CATALOGUE`] in which many people on rosters have negative records: in one strong
+/// channel or several, or in the weak one only.
+///
+/// # Errors
+/// Those of the file system.
+pub fn city(dir: &Path, seed: u64, month: &str) -> anyhow::Result<Policy> {
+    let policy = Policy::read(CATALOGUE.as_bytes())?;
+    let plan = CityPlan { seed, records: 3_000, ..CityPlan::for_people(200) };
+    anyhow::ensure!(plan.months()? == [month], "a city is of another month");
+    generate(&plan, CATALOGUE, dir)?;
+    for owner in policy.owners().map(|owner| policy.member_id(owner)) {
+        let roster = dir.join("departments").join(owner).join(format!("roster.{month}.csv"));
+        for (number, row) in csv::Reader::from_path(roster)?.byte_records().enumerate() {
+            let row = row?;
+            if !number.is_multiple_of(REPORTED_ONE_IN) {
+                continue;
+            }
+            // One of the fifteen sets of channels that are not empty.
+            let set = number / REPORTED_ONE_IN % 15 + 1;
+            for (bit, (department, channel)) in NEGATIVE.iter().enumerate() {
+                if set >> bit & 1 == 1 {
+                    report(dir, department, channel, &row[0], month)?;
+                }
+            }
+        }
+    }
+    Ok(policy)
+}
+
+/// Adds a record to a channel.
+fn report(dir: &Path, department: &str, channel: &str, person: &[u8], month: &str) -> anyhow::Result<()> {
+    let path = dir.join("departments").join(department).join(format!("channels/{channel}.csv"));
+    let mut table = csv::Writer::from_writer(fs::OpenOptions::new().append(true).open(path)?);
+    table.write_record([person, format!("{month}-10").as_bytes()])?;
+    Ok(table.flush()?)
+}
 
 /// A row of a decisions table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,3 +132,9 @@ pub fn files_with(folder: &Path, texts: &[&[u8]]) -> anyhow::Result<Vec<String>>
     }
     Ok(found)
 }
+
+/// Negative channels and their departments.
+const NEGATIVE: [(&str, &str); 4] =
+    [("police", "deaths"), ("health", "burials"), ("data", "notices"), ("data", "report")];
+/// Of so many rows of a roster, one has negative records.
+const REPORTED_ONE_IN: usize = 4;

@@ -8,7 +8,7 @@ use wugan_protocol::{
     disclosure::{DisclosureReason, Opening},
     engine::{Command, Fact, Severity, Ticket},
     hexes::{Digest, Hex},
-    ledger::{Disclosed, Ledger},
+    ledger::{Disclosed, Ledger, Requested},
     message::{DisclosureReply, Message},
     month::Month,
     person::PersonId,
@@ -181,9 +181,24 @@ impl NodeEngine {
         commands
     }
 
+    /// Whether a request about a row is under way, open or answered.
+    fn asked_before(&self, round: Digest, row: u32) -> bool {
+        let ledger = self.member.ledger();
+        let refused = |digest: Digest| {
+            let of_row = |asked: &Requested| asked.statement.row == digest;
+            ledger.requests().any(|(_, asked)| of_row(asked) && matches!(asked.outcome, Some(Disclosed::Refused(_))))
+        };
+        let of_row =
+            self.disclosing.openings.iter().filter(|((of, _), (opening, _))| *of == round && opening.row == row);
+        of_row.into_iter().any(|((_, digest), _)| !refused(*digest))
+    }
+
     fn request(&mut self, looking: Looking, found: FoundRow, now: u64) -> Result<(DisclosureRequest, Fact), Refusal> {
         let Looking { round, matter, reason, .. } = looking;
         let FoundRow { opening, class, note } = found;
+        if self.asked_before(round, opening.row) {
+            return Err(Refusal::AskedBefore {});
+        }
         let row = opening.digest(round);
         let request = DisclosureRequest { matter, class, row, reason, note };
         let allowed = self.member.ledger().may_request(self.me(), round, &request, now);
