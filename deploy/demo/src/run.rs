@@ -7,7 +7,11 @@ use std::{
 
 use wugan_coordinator::admin::Client;
 use wugan_keys::identity::check_member_id;
-use wugan_protocol::{month::Month, policy::Policy, text::Say};
+use wugan_protocol::{
+    month::Month,
+    policy::{Department, Policy},
+    text::Say,
+};
 use wugan_transport::language;
 
 use crate::{
@@ -159,7 +163,7 @@ fn new_folder() -> Result<PathBuf, DemoError> {
 fn fill(args: &RunArgs, layout: &Layout, policy: &Policy, months: &[Month]) -> Result<(), DemoError> {
     if let Some(input) = &args.input {
         copy_city(input, layout, policy)?;
-        forget_earlier_decisions(layout, policy, months)?;
+        forget_earlier_results(layout, policy, months)?;
     } else {
         generate(&plan(args), CATALOGUE, layout.root())?;
     }
@@ -203,18 +207,18 @@ fn copy_city(input: &Path, layout: &Layout, policy: &Policy) -> Result<(), DemoE
     Ok(())
 }
 
-/// An owner that is offline has no decisions of a month, also where an earlier run left some.
-fn forget_earlier_decisions(layout: &Layout, policy: &Policy, months: &[Month]) -> Result<(), DemoError> {
-    for department in &policy.departments {
-        for month in months {
-            let month = month.to_string();
-            for path in [layout.decisions(&department.id, &month), layout.canary_decisions(&department.id, &month)] {
-                match fs::remove_file(&path) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        return Err(DemoError::Earlier { path, error });
-                    }
-                    _ => {}
+/// An owner that is offline has no decisions of a month, also where an earlier run left some; and nobody has canaries
+/// that an earlier run's authority issued.
+fn forget_earlier_results(layout: &Layout, policy: &Policy, months: &[Month]) -> Result<(), DemoError> {
+    for Department { id, .. } in &policy.departments {
+        let of_month =
+            |month: &Month| [layout.decisions(id, &month.to_string()), layout.canary_decisions(id, &month.to_string())];
+        for path in months.iter().flat_map(of_month).chain([layout.canaries(id)]) {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(DemoError::Earlier { path, error });
                 }
+                _ => {}
             }
         }
     }
