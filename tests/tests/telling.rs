@@ -1,0 +1,89 @@
+//! What an auditor is told of a log besides findings: each round on a page and in a picture; and, when it looks again,
+//! only what is new.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeSet;
+
+use wugan_audit::{
+    finding::Rule,
+    monitor::{Look, look},
+    report::html,
+    story::{Outcome, Story, Teller},
+    verify::{CHECKPOINT, Report, verify_and_watch},
+};
+use wugan_protocol::{party::MemberNumber, text::Language};
+use wugan_tests::attack::{forger::Forger, genuine::Genuine};
+
+#[test]
+fn rounds_are_told_in_words_and_pictures_in_both_languages() {
+    let genuine = Genuine::make();
+    let (report, stories) = told(&genuine);
+    let outcomes: Vec<Outcome> = stories.iter().map(|story| story.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Closed, Outcome::Abandoned, Outcome::Closed]);
+    let [first, void, last] = &stories[..] else { panic!("three rounds") };
+    assert_eq!((first.month, last.month), (report.months[0], report.months[1]));
+    assert_eq!(void.month, last.month, "the month was opened anew");
+    assert!(first.missing().is_empty() && !first.deletions.is_empty() && last.deletions.is_empty());
+    let missing: Vec<&str> = last.missing().iter().map(|department| department.id.as_str()).collect();
+    assert_eq!(missing, ["health"]);
+    for story in [first, last] {
+        assert!(story.cosigned.len() >= usize::from(story.quorum));
+        assert!(story.times.opened <= story.times.ended.unwrap() && story.times.listed.is_some());
+        let owners = story.owners.iter().filter(|owner| owner.complete);
+        assert!(owners.clone().count() > 0 && owners.clone().all(|owner| owner.delivered && !owner.matters.is_empty()));
+    }
+    let policy = genuine.federation.policy();
+    let [english, chinese] = [Language::English, Language::Chinese].map(|language| last.page(policy, language));
+    assert!(
+        english.contains(&format!("round of {}: closed", last.month)) && english.contains("missing: "),
+        "{english}"
+    );
+    assert!(chinese.contains("已结束") && chinese.contains("缺席"), "{chinese}");
+
+    let page = html(&report, &stories, policy);
+    assert!(page.contains("class=\"good\"") && page.contains("in order") && page.contains("无异常"));
+    assert!(page.contains("channel missing") && page.matches("<details").count() == 3);
+    for outside in ["<script", "http", "src=", "@import", "url("] {
+        assert!(!page.contains(outside), "the page must not load {outside}");
+    }
+}
+
+#[test]
+fn whoever_looks_again_is_told_what_is_new_and_whether_the_log_goes_on() {
+    let genuine = Genuine::make();
+    let (forger, lines) = (Forger { genuine: &genuine }, genuine.lines());
+    let first_close = genuine.places("round_closed")[0];
+    let looked = |lines: &[Vec<u8>], seen: Option<&[u8]>| {
+        let now = genuine.entries.last().unwrap().body["time"].as_u64().unwrap();
+        look(&forger.published(lines), &genuine.authority, seen, now).unwrap()
+    };
+    let rules = |look: &Look| look.report.findings.iter().map(|finding| finding.rule).collect::<Vec<_>>();
+
+    let before = looked(&lines[..first_close], None);
+    assert_eq!(rules(&before), []);
+    let whole = looked(&lines, before.seen.as_deref());
+    assert_eq!(rules(&whole), []);
+    assert_eq!(whole.seen.as_ref(), forger.published(&lines).files.get(CHECKPOINT));
+    let back = looked(&lines[..first_close], whole.seen.as_deref());
+    assert_eq!((rules(&back), back.seen), (vec![Rule::RolledBack], None), "rolled back, and not seen");
+
+    // An entry against the rules is told once: the log itself is in order.
+    let members: BTreeSet<MemberNumber> = (0..=genuine.federation.policy().matcher_number()).collect();
+    let place = genuine.places("pools_closed")[0];
+    let mut early = genuine.entries[place].body.clone();
+    early["time"] = 1.into();
+    let lied = forger.history(Some((place, early)), &members);
+    let found = looked(&lied, None);
+    assert!(rules(&found).contains(&Rule::EntryWithoutEffect), "{:?}", rules(&found));
+    let again = looked(&lied, found.seen.as_deref());
+    assert!(!rules(&again).contains(&Rule::EntryWithoutEffect), "{:?}", rules(&again));
+    assert_eq!(rules(&looked(&lied, before.seen.as_deref()))[0], Rule::RolledBack, "another history");
+    assert!(look(&genuine.files, &genuine.authority, Some(b"no checkpoint"), 0).is_err());
+}
+
+fn told(genuine: &Genuine) -> (Report, Vec<Story>) {
+    let mut teller = Teller::default();
+    let (report, _) =
+        verify_and_watch(&genuine.files, &genuine.authority, &mut |logged, ledger| teller.take(logged, ledger));
+    (report, teller.stories())
+}
