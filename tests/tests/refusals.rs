@@ -158,12 +158,11 @@ impl Stage {
         self.refused(Role::Coordinator, Statement::RowsClosed {}, now(), Reason::CloseTooEarly).await;
         self.refused(Role::Coordinator, Statement::RoundClosed {}, now(), Reason::BeforeItsTime).await;
         let abandoned = Statement::RoundAbandoned { reason: Reason::Superseded };
-        let line = self.rogue.state(Role::Coordinator, abandoned, now()).unwrap();
+        self.refused(Role::Coordinator, abandoned, now(), Reason::TooLate).await;
         self.said(Role::Coordinator, Statement::RowsClosed {}, until);
         self.said(Role::Coordinator, Statement::RoundClosed {}, until);
         let cosigned = |rogue: &Rogue| rogue.ledger().closed().is_some_and(|closed| closed.cosigned.len() > 20);
         self.rogue.until("the round's end is cosigned", cosigned).await.unwrap();
-        assert!(self.rogue.refusals(&line).is_empty(), "too late is no lie: it crossed the list");
     }
 
     /// A month twice, backwards, too soon by the coordinator's clock, and too soon by everybody's own.

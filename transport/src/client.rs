@@ -27,6 +27,10 @@ texts! {
         Connect { socket: PathBuf, error: io::Error }
             "no service answers at {socket}: {error}; is it running, and may this user open its socket?"
             "{socket} 上没有服务应答：{error}；请确认它正在运行，且当前用户有权使用该套接字";
+        /// It went away.
+        Ended { socket: PathBuf }
+            "the service at {socket} ended before it answered; see its log"
+            "{socket} 上的服务未作答即已退出；请查看其日志";
         /// The answer is no answer.
         Answer
             "the service's answer cannot be read; are program and service of the same version?"
@@ -49,6 +53,9 @@ impl<Q: Serialize, A: DeserializeOwned> Client<Q, A> {
         let mut line = serde_json::to_vec(request).map_err(|_| ClientError::Answer)?;
         line.push(b'\n');
         let answer = self.exchange(&line).map_err(failed)?;
+        if !answer.ends_with('\n') {
+            return Err(ClientError::Ended { socket: self.socket.clone() });
+        }
         serde_json::from_str(&answer).map_err(|_| ClientError::Answer)
     }
 

@@ -1,13 +1,20 @@
 //! A party's durable facts, in SQLite: its copy of the log, its own entries, and named values. It holds no ID number.
 
-use std::path::Path;
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rustix::fs::{FlockOperation, flock};
 use wugan_protocol::{engine::Fact, limits};
 
 /// The database of one party.
 pub struct Journal {
     database: Connection,
+    /// Locks the folder: two processes would sign two histories.
+    _lock: File,
 }
 
 wugan_protocol::texts! {
@@ -18,11 +25,28 @@ wugan_protocol::texts! {
         Sqlite { path: String, error: rusqlite::Error }
             "the state database {path} cannot be used: {error}; check free space, owner and rights of its folder"
             "状态数据库 {path} 无法使用：{error}；请检查磁盘空间以及文件夹的属主和权限";
+        /// Another process.
+        InUse { folder: PathBuf }
+            "another process uses the state folder {folder}: end it first; a member's role runs once"
+            "状态文件夹 {folder} 正被另一进程使用：请先结束该进程；成员的每个角色只能运行一个";
+        /// The folder.
+        Folder { folder: PathBuf, error: io::Error } "state folder {folder}: {error}" "状态文件夹 {folder}：{error}";
         /// Written by another version.
         Schema { path: String, found: i64 }
             "the state database {path} has schema {found}, this program reads schema {SCHEMA}; start the version that \
              wrote it, or restore a copy made by this version"
             "状态数据库 {path} 的结构版本为 {found}，本程序只能读取版本 {SCHEMA}；请用写入它的版本启动，或恢复本版本的备份";
+    }
+}
+
+/// Locks a folder until the file is closed, by the process's end at the latest.
+fn lock(folder: &Path) -> Result<File, JournalError> {
+    let failed = |error| JournalError::Folder { folder: folder.to_owned(), error };
+    let file = File::open(folder).map_err(failed)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(JournalError::InUse { folder: folder.to_owned() }),
+        Err(error) => Err(failed(error.into())),
     }
 }
 
@@ -34,6 +58,7 @@ impl Journal {
     pub fn open(path: &Path) -> Result<Journal, JournalError> {
         let name = path.display().to_string();
         let failed = |error| JournalError::Sqlite { path: name.clone(), error };
+        let lock = lock(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
         let database = Connection::open(path).map_err(failed)?;
         database.execute_batch(PRAGMAS).map_err(failed)?;
         let found: i64 = database.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
@@ -42,7 +67,7 @@ impl Journal {
             SCHEMA => {}
             found => return Err(JournalError::Schema { path: name, found }),
         }
-        Ok(Journal { database })
+        Ok(Journal { database, _lock: lock })
     }
 
     /// Whether this program reads the database, where there is one; changes nothing, and waits for no lock.

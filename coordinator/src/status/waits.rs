@@ -39,6 +39,8 @@ pub enum Awaited {
         /// That time.
         from: u64,
     },
+    /// The matcher's receipts of pools, whosever they are.
+    PoolReceipts {},
     /// The matcher's list.
     List {},
     /// An owner's records and rows; at the latest time it is absent.
@@ -107,7 +109,9 @@ impl View<'_> {
     }
 
     fn pools(&self, departments: &[DepartmentStatus]) -> Vec<Wait> {
-        let mut waits = Vec::new();
+        // Without the matcher nobody's pools can be in: it is the one to call.
+        let receipts = self.wait(self.log.federation().matcher(), Awaited::PoolReceipts {});
+        let mut waits: Vec<Wait> = Some(receipts).filter(|wait| wait.why == Why::NotConnected {}).into_iter().collect();
         for department in departments {
             let Some(source) = self.policy.member_number(&department.id) else { continue };
             for failed in &department.failed {

@@ -67,6 +67,7 @@ fn wait(language: Language, wait: &Wait) -> Text {
     let what = match &wait.what {
         Awaited::Pools { channels } => Text::AwaitPools { channels: list(language, channels) },
         Awaited::PoolsTime { from } => Text::AwaitTime { from: clock(*from) },
+        Awaited::PoolReceipts {} => Text::AwaitPoolReceipts,
         Awaited::List {} => Text::AwaitList,
         Awaited::Files { until } => Text::AwaitFiles { until: clock(*until) },
         Awaited::RecordsReceipt { owner } => Text::AwaitRecords { owner: owner.clone() },

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::fs::statvfs;
 use wugan_coordinator::admin::Client;
 use wugan_keys::identity::check_member_id;
 use wugan_protocol::{
@@ -42,11 +43,23 @@ pub fn run(args: &RunArgs, out: &mut dyn io::Write) -> Result<(), DemoError> {
         plan(args).months().map_err(Usage::City)?;
     }
     let layout = Layout::new(folder(args)?);
+    enough_space(layout.root())?;
     fill(args, &layout, &policy, &months)?;
     let report = federation(args, &layout, &policy, &months, out)?;
     write_report(&layout.root().join("report.json"), &report)?;
     let everything = Text::Everything { folder: layout.root().to_owned() };
     Ok(writeln!(out, "{}\n{}", report.usage_text(language()), everything.said(language()))?)
+}
+
+/// Servers refuse files that would leave too little, and a round would wait for ever.
+fn enough_space(folder: &Path) -> Result<(), DemoError> {
+    let there = folder.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
+    let stat = statvfs(there).map_err(io::Error::from).at(folder)?;
+    let free_mib = stat.f_bavail.saturating_mul(stat.f_frsize) >> 20;
+    if free_mib < FREE_MIB_MIN {
+        return Err(Usage::NoSpace { folder: folder.to_owned(), free_mib, needed_mib: FREE_MIB_MIN }.into());
+    }
+    Ok(())
 }
 
 fn federation(
@@ -69,7 +82,7 @@ fn federation(
         if generated {
             install_roster(layout.root(), &month.to_string(), Some(month) == months.last())?;
         }
-        let seen = run_round(&client, &mut processes, *month, &args.offline)?;
+        let seen = run_round(layout, &client, &mut processes, *month, &args.offline)?;
         let round = RoundReport::read(layout, policy, &seen)?;
         writeln!(out, "{}", round.text(policy, language()))?;
         rounds.push(round);
@@ -230,6 +243,8 @@ fn copy(from: &Path, to: &Path) -> Result<(), DemoError> {
 }
 
 const CATALOGUE_FILE: &str = "catalogue.toml";
+/// Twice what a server leaves free.
+const FREE_MIB_MIN: u64 = 128;
 /// The system takes paths of 4,095 bytes, and there is room for those of a round's files.
 const OUT_BYTES_MAX: usize = 3_500;
 const FOLDERS_MAX: u32 = 1_000;

@@ -12,11 +12,13 @@ use wugan_coordinator::{
 };
 use wugan_protocol::{
     month::Month,
+    party::Role,
     text::{Said, Say},
 };
 use wugan_transport::{language, tell};
 
 use crate::{
+    layout::Layout,
     processes::Processes,
     text::{DemoError, Step, Text},
 };
@@ -36,6 +38,7 @@ pub struct Seen {
 /// # Errors
 /// A coordinator that refuses, a process that ends.
 pub fn run_round(
+    layout: &Layout,
     client: &Client,
     processes: &mut Processes,
     month: Month,
@@ -46,20 +49,22 @@ pub fn run_round(
     let mut watch = Watch::begin(month);
     loop {
         processes.check()?;
-        let status = status(client)?;
+        let status = status(client, processes)?;
         let round = status.round.as_ref().ok_or(DemoError::RoundLost)?;
         watch.see(status.phase);
         show(&bar, &status);
         match status.phase {
             Phase::Closed if delivered(round, offline) => {
                 bar.finish_and_clear();
-                say_failures(round);
+                say_failures(layout, round);
                 let phases = watch.finish();
                 return Ok(Seen { month, round: round.hash.to_string(), phases });
             }
             Phase::Abandoned => return Err(DemoError::Abandoned(month)),
-            Phase::Pools if pools_are_in(round, offline) => close(client).inspect_err(|_| say_failures(round))?,
-            Phase::Rows if rows_are_in(round, offline) => close(client)?,
+            Phase::Pools if pools_are_in(round, offline) => {
+                close(client, processes).inspect_err(|_| say_failures(layout, round))?;
+            }
+            Phase::Rows if rows_are_in(round, offline) => close(client, processes)?,
             _ => std::thread::sleep(LOOK_EVERY),
         }
     }
@@ -80,8 +85,17 @@ fn open(client: &Client, processes: &mut Processes, month: Month) -> Result<(), 
     }
 }
 
-fn status(client: &Client) -> Result<Status, DemoError> {
-    match client.ask(&Request::Status {})? {
+/// A coordinator that does not answer has most often ended, and its log says why.
+fn ask(client: &Client, processes: &mut Processes, request: &Request) -> Result<Response, DemoError> {
+    client.ask(request).or_else(|error| {
+        std::thread::sleep(END_SEEN_AFTER);
+        processes.check()?;
+        Err(error.into())
+    })
+}
+
+fn status(client: &Client, processes: &mut Processes) -> Result<Status, DemoError> {
+    match ask(client, processes, &Request::Status {})? {
         Response::Status { status } => Ok(*status),
         other => Err(refused(&other)),
     }
@@ -92,8 +106,8 @@ fn refused(answer: &Response) -> DemoError {
 }
 
 /// Closes what is open. Whatever else is refused passes by itself: a receipt came between status and request.
-fn close(client: &Client) -> Result<(), DemoError> {
-    match client.ask(&Request::Close {})? {
+fn close(client: &Client, processes: &mut Processes) -> Result<(), DemoError> {
+    match ask(client, processes, &Request::Close {})? {
         answer @ Response::Refused { refusal: Refusal::TooManyMissing { .. } } => return Err(refused(&answer)),
         Response::Refused { .. } => std::thread::sleep(LOOK_EVERY),
         _ => {}
@@ -101,17 +115,20 @@ fn close(client: &Client) -> Result<(), DemoError> {
     Ok(())
 }
 
-/// Tells what did not take part and why; the node's log in its state folder tells more.
-fn say_failures(round: &RoundStatus) {
+/// Tells what did not take part and why; the node's log tells file, line and what to do.
+fn say_failures(layout: &Layout, round: &RoundStatus) {
+    let log = |id: &str| layout.log(id, Role::Node);
     for department in &round.departments {
         for failed in &department.failed {
-            let (department, channel) = (department.id.clone(), failed.channel.clone());
-            tell(Said(&Text::ChannelFailed { department, channel, reason: failed.reason }, language()));
+            let (log, channel) = (log(&department.id), failed.channel.clone());
+            let (department, reason) = (department.id.clone(), failed.reason);
+            tell(Said(&Text::ChannelFailed { department, channel, reason, log }, language()));
         }
     }
     for owner in &round.owners {
         if let Some(reason) = owner.failed {
-            tell(Said(&Text::RosterFailed { owner: owner.id.clone(), reason }, language()));
+            let log = log(&owner.id);
+            tell(Said(&Text::RosterFailed { owner: owner.id.clone(), reason, log }, language()));
         }
     }
 }
@@ -190,6 +207,8 @@ fn show(bar: &ProgressBar, status: &Status) {
     bar.set_message(Step::from(status.phase).said(language()));
 }
 
+/// What has ended is seen to have ended a little later.
+const END_SEEN_AFTER: Duration = Duration::from_millis(300);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const OPEN_WITHIN: Duration = Duration::from_secs(30);
 const ENROLMENT_S: u64 = 24 * 3_600;

@@ -73,6 +73,10 @@ texts! {
         OneRound { days: u64 }
             "the policy asks for {days} days between rounds, so only one can be run now: use --rounds 1"
             "策略要求两轮之间间隔 {days} 天，因此现在只能运行一轮：请用 --rounds 1";
+        /// The disk is nearly full.
+        NoSpace { folder: PathBuf, free_mib: u64, needed_mib: u64 }
+            "{folder} has {free_mib} MiB free, and a federation needs at least {needed_mib}: free some, or name another --out"
+            "{folder} 剩余空间 {free_mib} MiB，而运行联合体至少需要 {needed_mib} MiB：请腾出空间，或用 --out 指定其他位置";
         /// The calendar ends.
         Months { rounds: u32, first: Month }
             "there are no {rounds} months from {first} on"
@@ -129,12 +133,12 @@ texts! {
     /// Lines of progress, and the parts of the report.
     pub(crate) enum Text {
         Phase { month: Month, step: Step } "{month}: {step}" "{month}：{step}";
-        ChannelFailed { department: String, channel: String, reason: Reason }
-            "{department}: channel {channel} did not take part: {reason}"
-            "{department}：渠道 {channel} 未参加：{reason}";
-        RosterFailed { owner: String, reason: Reason }
-            "{owner}: roster.csv did not take part: {reason}"
-            "{owner}：名册 roster.csv 未参加：{reason}";
+        ChannelFailed { department: String, channel: String, reason: Reason, log: PathBuf }
+            "{department}: channel {channel} did not take part: {reason}; {log} says which line and what to do"
+            "{department}：渠道 {channel} 未参加：{reason}；{log} 写明了行号和处理办法";
+        RosterFailed { owner: String, reason: Reason, log: PathBuf }
+            "{owner}: roster.csv did not take part: {reason}; {log} says which line and what to do"
+            "{owner}：名册 roster.csv 未参加：{reason}；{log} 写明了行号和处理办法";
         Matter "matter" "事项";
         All "all" "合计";
         Process "process" "进程";

@@ -8,6 +8,7 @@ use wugan_protocol::{
 };
 
 use super::{Shell, ShellError};
+use crate::files::SendFileError;
 
 impl<E: Engine> Shell<E>
 where
@@ -19,7 +20,10 @@ where
         let name = self.federation.party_name(to);
         self.sends.spawn(async move {
             let reply = hub.send_file(to, line, &path).await;
-            let reply = reply.inspect_err(|error| tracing::info!(to = name, file = file.name(), %error, "not sent"));
+            let reply = reply.inspect_err(|error| match error {
+                SendFileError::NoSpace => tracing::warn!(to = name, file = file.name(), %error, "not sent"),
+                _ => tracing::info!(to = name, file = file.name(), %error, "not sent"),
+            });
             Input::Sent { to, round, file, reply: reply.ok() }
         });
     }

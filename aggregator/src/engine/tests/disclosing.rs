@@ -3,7 +3,8 @@
 use wugan_protocol::{
     disclosure::{Answer, DisclosureReason, Opening},
     message::DisclosureReply,
-    statement::{DisclosureRequest, Totals},
+    policy::Decision,
+    statement::{DecisionCount, DisclosureRequest, MatterTotals, Totals},
 };
 
 use super::*;
@@ -19,7 +20,11 @@ fn closed() -> (Aggregating, Party) {
     aggregating.world.state(coordinator, Statement::RowsClosed {});
     let file = FileKey::Decisions { owner: owner.member };
     aggregating.world.announce(coordinator, file, 3, b"decisions");
-    let totals = Totals { owner: owner.member, digest: sha256(b"decisions"), matters: Vec::new() };
+    let counts = Decision::ALL.map(|decision| DecisionCount { decision, about: None }).to_vec();
+    let policy = aggregating.world.federation.policy().clone();
+    let matters = policy.matters_of(owner.member);
+    let matters = matters.map(|matter| MatterTotals { matter: matter.number, counts: counts.clone() }).collect();
+    let totals = Totals { owner: owner.member, digest: sha256(b"decisions"), matters };
     aggregating.world.state(coordinator, Statement::Decisions(totals));
     aggregating.world.state(coordinator, Statement::RoundClosed {});
     aggregating.settle();
