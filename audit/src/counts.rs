@@ -10,7 +10,7 @@ use wugan_protocol::{
     limits::{COUNT_STEP, FILE_ITEMS_MAX, TOLD_MIN, TOLD_STEP, round_up_count},
     manifest::Federation,
     party::MemberNumber,
-    policy::{Class, MatterRound},
+    policy::{Class, MatterRound, Policy},
     statement::{Announcement, DecisionCount, MatterTotals, Statement, Totals},
 };
 
@@ -35,7 +35,7 @@ impl Counts<'_> {
     fn announced(&self, announcement: &Announcement) -> bool {
         let count = announcement.count;
         let fits = match announcement.file {
-            FileKey::Pool { .. } => self.pool(count),
+            FileKey::Pool { .. } => is_multiple(self.federation.policy(), count),
             FileKey::Records { owner, channel } => {
                 count <= round_up_count(self.times_rows(owner, |matter| matter.present().contains(&channel).into()))
             }
@@ -64,12 +64,6 @@ impl Counts<'_> {
             most += range.end();
         }
         overlap(&(least..=most), &self.told(FileKey::Decisions { owner: totals.owner }))
-    }
-
-    /// With size classes, a multiple of the policy's step.
-    fn pool(&self, count: u64) -> bool {
-        let step = self.federation.policy().pool_size_step.map_or(1, |step| step.get());
-        exact(count).contains(&(count / step * step))
     }
 
     /// Rows, no more than allowed; of each class, every row appears as often as its matter has channels.
@@ -116,6 +110,12 @@ impl Counts<'_> {
     }
 }
 
+/// Whether a pool can have so many tags: with size classes, a multiple of the policy's step.
+fn is_multiple(policy: &Policy, count: u64) -> bool {
+    let step = policy.pool_size_step.map_or(1, |step| step.get());
+    exact(count).contains(&(count / step * step))
+}
+
 /// The exact counts that are told as this one.
 fn exact(count: u64) -> RangeInclusive<u64> {
     count.saturating_sub(COUNT_STEP - 1)..=count
@@ -135,3 +135,6 @@ fn rows_of(totals: &MatterTotals) -> RangeInclusive<u64> {
 fn overlap(one: &RangeInclusive<u64>, other: &RangeInclusive<u64>) -> bool {
     one.start() <= other.end() && other.start() <= one.end()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,11 @@
 // Reads a log's folder with code that is not wugan's: Go's sumdb/note and sumdb/tlog.
 //
-//	independent [-old CHECKPOINT]... [-cosigner VKEY]... FOLDER VKEY
+//	independent [-old CHECKPOINT]... [-cosigner VKEY]... [-cosigned CHECKPOINT] FOLDER VKEY
 //
 // FOLDER holds the log as C2SP tlog-tiles names its files, and its latest checkpoint. VKEY is the verifier key of the log.
-// It verifies the checkpoint's signature, the inclusion of every entry, the consistency with every old checkpoint, and every
-// cosigner's signature, says so in one line and exits 0; else it says what is wrong and exits 1.
+// It verifies the checkpoint's signature, the inclusion of every entry, the consistency of every two checkpoints, and every
+// cosigner's signature (under the checkpoint that -cosigned names, else under the latest), says so in one line and exits 0;
+// else it says what is wrong and exits 1.
 package main
 
 import (
@@ -28,12 +29,13 @@ func main() {
 	var old, cosigners list
 	flag.Var(&old, "old", "an older checkpoint `file` (repeatable)")
 	flag.Var(&cosigners, "cosigner", "the verifier `key` of a cosigner (repeatable)")
+	cosigned := flag.String("cosigned", "", "an older checkpoint `file` with the cosignatures")
 	flag.Parse()
 	if flag.NArg() != 2 {
 		flag.Usage()
 		os.Exit(2)
 	}
-	report, err := check(flag.Arg(0), flag.Arg(1), old, cosigners)
+	report, err := check(flag.Arg(0), flag.Arg(1), old, *cosigned, cosigners)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -41,7 +43,7 @@ func main() {
 	fmt.Println(report)
 }
 
-func check(folder, vkey string, old, cosigners []string) (string, error) {
+func check(folder, vkey string, old []string, cosigned string, cosigners []string) (string, error) {
 	log, err := note.NewVerifier(vkey)
 	if err != nil {
 		return "", err
@@ -54,52 +56,62 @@ func check(folder, vkey string, old, cosigners []string) (string, error) {
 		}
 		verifiers = append(verifiers, cosigner)
 	}
-	tree, signatures, err := openCheckpoint(filepath.Join(folder, "checkpoint"), log, verifiers)
+	latest := filepath.Join(folder, "checkpoint")
+	if cosigned == "" {
+		cosigned = latest
+	}
+	end, err := openSigned(cosigned, log, verifiers)
 	if err != nil {
 		return "", err
 	}
-	if signatures != len(verifiers) {
-		return "", fmt.Errorf("%d of %d keys signed the checkpoint", signatures, len(verifiers))
+	tree, err := openSigned(latest, log, []note.Verifier{log})
+	if err != nil {
+		return "", err
 	}
 	hashes := tlog.TileHashReader(tree, tiles(folder))
 	if err := checkEntries(folder, tree, hashes); err != nil {
 		return "", err
 	}
+	trees := []tlog.Tree{end, tree}
 	for _, path := range old {
-		if err := checkOld(path, log, tree, hashes); err != nil {
+		older, err := openSigned(path, log, []note.Verifier{log})
+		if err != nil {
 			return "", fmt.Errorf("%s: %w", path, err)
 		}
+		trees = append(trees, older)
+	}
+	if err := checkTrees(trees, hashes); err != nil {
+		return "", err
 	}
 	return fmt.Sprintf("%d entries, %d older checkpoints, %d cosignatures", tree.N, len(old), len(cosigners)), nil
 }
 
-// openCheckpoint verifies a checkpoint and reads its three lines; it tells how many of the keys signed it.
-func openCheckpoint(path string, log note.Verifier, verifiers []note.Verifier) (tlog.Tree, int, error) {
+// openSigned verifies a checkpoint that all these keys signed and reads its three lines.
+func openSigned(path string, log note.Verifier, verifiers []note.Verifier) (tlog.Tree, error) {
 	bytes, err := os.ReadFile(path)
 	if err != nil {
-		return tlog.Tree{}, 0, err
+		return tlog.Tree{}, err
 	}
 	opened, err := note.Open(bytes, note.VerifierList(verifiers...))
 	if err != nil {
-		return tlog.Tree{}, 0, err
+		return tlog.Tree{}, err
 	}
-	signed := false
-	for _, signature := range opened.Sigs {
-		signed = signed || signature.Name == log.Name() && signature.Hash == log.KeyHash()
+	if len(opened.Sigs) != len(verifiers) {
+		return tlog.Tree{}, fmt.Errorf("%d of %d keys signed %s", len(opened.Sigs), len(verifiers), path)
 	}
 	lines := strings.Split(opened.Text, "\n")
-	if !signed || len(lines) != 4 || lines[0] != log.Name() {
-		return tlog.Tree{}, 0, errors.New("not a checkpoint of this log")
+	if len(lines) != 4 || lines[0] != log.Name() {
+		return tlog.Tree{}, errors.New("not a checkpoint of this log")
 	}
 	size, err := strconv.ParseInt(lines[1], 10, 64)
 	if err != nil {
-		return tlog.Tree{}, 0, err
+		return tlog.Tree{}, err
 	}
 	root, err := tlog.ParseHash(lines[2])
 	if err != nil {
-		return tlog.Tree{}, 0, err
+		return tlog.Tree{}, err
 	}
-	return tlog.Tree{N: size, Hash: root}, len(opened.Sigs), nil
+	return tlog.Tree{N: size, Hash: root}, nil
 }
 
 // checkEntries proves each entry of each bundle to be in the tree.
@@ -131,16 +143,23 @@ func checkEntries(folder string, tree tlog.Tree, hashes tlog.HashReader) error {
 	return nil
 }
 
-func checkOld(path string, log note.Verifier, tree tlog.Tree, hashes tlog.HashReader) error {
-	old, _, err := openCheckpoint(path, log, []note.Verifier{log})
-	if err != nil {
-		return err
+// checkTrees proves of every two trees that the larger one begins with the smaller.
+func checkTrees(trees []tlog.Tree, hashes tlog.HashReader) error {
+	for _, old := range trees {
+		for _, tree := range trees {
+			if old.N > tree.N {
+				continue
+			}
+			proof, err := tlog.ProveTree(tree.N, old.N, hashes)
+			if err == nil {
+				err = tlog.CheckTree(proof, tree.N, tree.Hash, old.N, old.Hash)
+			}
+			if err != nil {
+				return fmt.Errorf("%d entries after %d: %w", tree.N, old.N, err)
+			}
+		}
 	}
-	proof, err := tlog.ProveTree(tree.N, old.N, hashes)
-	if err != nil {
-		return err
-	}
-	return tlog.CheckTree(proof, tree.N, tree.Hash, old.N, old.Hash)
+	return nil
 }
 
 // tiles reads tiles of hashes from a folder.

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use wugan_audit::{finding::Rule, verify::verify};
+use wugan_audit::{finding::Rule, folder::LogFiles, verify::verify};
 use wugan_protocol::party::MemberNumber;
 use wugan_tests::attack::{
     edits::{from_the_start, of_entries},
@@ -59,54 +59,77 @@ fn a_lie_from_the_start_is_found_but_where_nothing_shows_it() {
 }
 
 #[test]
-fn two_histories_are_refused_by_whoever_saw_the_other_and_never_both_have_their_quorum() {
-    let genuine = Genuine::make();
-    let forger = Forger { genuine: &genuine };
-    let bureau = genuine.federation.policy().coordinator;
-    let members: Vec<MemberNumber> =
-        (0..=genuine.federation.policy().matcher_number()).filter(|m| *m != bureau).collect();
-    let all: BTreeSet<MemberNumber> = members.iter().copied().collect();
-    let (from, end, count) = (genuine.places("round_closed")[0] + 1, genuine.last_close(), genuine.entries.len());
-    assert_eq!(forger.history(None, &all), genuine.lines(), "without a change it is the genuine log");
-
-    // A time is anybody's own: both histories are in order, each for itself.
-    let other = |of: usize| {
-        let mut body = genuine.entries[of].body.clone();
-        let time = if body["type"] == "round_manifest" { "rows_until" } else { "time" };
-        body[time] = json!(body[time].as_u64().unwrap() + 1);
-        (of, body)
-    };
+fn two_histories_are_refused_by_whoever_saw_the_other() {
+    let split = Split::new();
+    let genuine = &split.genuine;
+    assert_eq!(split.history(None, &split.all()).1, genuine.lines(), "without a change it is the genuine log");
+    let (from, end) = (genuine.places("round_closed")[0] + 1, genuine.last_close());
     let mut shown = 0;
     for of in from..=end {
-        let lines = forger.history(Some(other(of)), &all);
-        let files = forger.published(&lines);
-        assert_eq!(verify(&files, &genuine.authority).findings, [], "{of}");
-        for seen in BTreeSet::from([of + 1, end + 1, count]) {
-            assert!(Witness::of(&genuine, &genuine.lines()[..seen]).refuses(&files, &lines), "{of}: {seen} seen");
-            assert!(
-                Witness::of(&genuine, &lines[..seen]).refuses(&genuine.files, &genuine.lines()),
-                "{of}: {seen} seen"
-            );
+        let (files, lines) = split.history(Some(of), &split.all());
+        assert_eq!(verify(&files, &genuine.authority).findings, [], "{of}: each is in order for itself");
+        for seen in BTreeSet::from([of + 1, end + 1, lines.len()]) {
+            let genuine_lines = genuine.lines();
+            assert!(Witness::of(genuine, &genuine_lines[..seen]).refuses(&files, &lines), "{of}, {seen} seen");
+            assert!(Witness::of(genuine, &lines[..seen]).refuses(&genuine.files, &genuine_lines), "{of}, {seen} seen");
             shown += 2;
         }
     }
     println!("shown {shown} times to a member that had seen the other, and refused");
+}
 
+#[test]
+fn two_histories_have_their_quorum_only_if_more_than_a_third_of_the_members_cosign_both() {
+    let split = Split::new();
     // Each member cosigns the one that it is shown, or, as a liar, both.
-    let quorum_of = |change: Option<usize>, cosigners: &BTreeSet<MemberNumber>| {
-        let files = forger.published(&forger.history(change.map(other), cosigners));
-        let findings = verify(&files, &genuine.authority).findings;
+    let in_order = |change: Option<usize>, cosigners: &BTreeSet<MemberNumber>| {
+        let findings = verify(&split.history(change, cosigners).0, &split.genuine.authority).findings;
         assert!(findings.iter().all(|finding| finding.rule == Rule::NoQuorum), "{findings:?}");
         findings.is_empty()
     };
-    let subset = |bits: usize| (0..members.len()).filter(|bit| bits >> bit & 1 == 1).map(|bit| members[bit]).collect();
-    let subsets = 1 << members.len();
-    let one: Vec<bool> = (0..subsets).map(|bits| quorum_of(None, &subset(bits))).collect();
-    let two: Vec<bool> = (0..subsets).map(|bits| quorum_of(Some(end), &subset(bits))).collect();
-    let liars = |a: usize, b: usize| (a & b).count_ones();
-    let fooled = (0..subsets).flat_map(|a| (0..subsets).map(move |b| (a, b))).filter(|(a, b)| one[*a] && two[*b]);
-    let least = fooled.map(|(a, b)| liars(a, b)).min().unwrap();
-    let quorum = u32::from(genuine.federation.manifest().quorum);
-    assert!(least >= 2 * quorum - members.len() as u32, "{least} members that cosign both suffice");
-    println!("both have their quorum only if {least} of {} members cosign both", members.len());
+    let subsets: Vec<BTreeSet<MemberNumber>> = (0..1_u32 << split.members.len())
+        .map(|bits| {
+            (0..).zip(&split.members).filter(|(bit, _)| bits >> bit & 1 == 1).map(|(_, member)| *member).collect()
+        })
+        .collect();
+    let end = split.genuine.last_close();
+    let one: Vec<_> = subsets.iter().filter(|cosigners| in_order(None, cosigners)).collect();
+    let other: Vec<_> = subsets.iter().filter(|cosigners| in_order(Some(end), cosigners)).collect();
+    let both = one.iter().flat_map(|one| other.iter().map(|other| one.intersection(other).count()));
+    let least = both.min().unwrap();
+    assert!(least * 3 > split.members.len(), "{least} members that cosign both suffice");
+    println!("two logs in order only if {least} of {} members cosign both", split.members.len());
+}
+
+/// A coordinator that shows two histories: the genuine one, and another from some entry on.
+struct Split {
+    genuine: Genuine,
+    /// Members that count for the quorum.
+    members: Vec<MemberNumber>,
+}
+
+impl Split {
+    fn new() -> Split {
+        let genuine = Genuine::make();
+        let policy = genuine.federation.policy();
+        let members = (0..=policy.matcher_number()).filter(|member| *member != policy.coordinator).collect();
+        Split { genuine, members }
+    }
+
+    fn all(&self) -> BTreeSet<MemberNumber> {
+        self.members.iter().copied().collect()
+    }
+
+    /// The log that came about when an entry had another time, which is anybody's own, and these members cosigned it.
+    fn history(&self, change: Option<usize>, cosigners: &BTreeSet<MemberNumber>) -> (LogFiles, Vec<Vec<u8>>) {
+        let forger = Forger { genuine: &self.genuine };
+        let other = |of: usize| {
+            let mut body = self.genuine.entries[of].body.clone();
+            let time = if body["type"] == "round_manifest" { "rows_until" } else { "time" };
+            body[time] = json!(body[time].as_u64().unwrap() + 1);
+            (of, body)
+        };
+        let lines = forger.history(change.map(other), cosigners);
+        (forger.published(&lines), lines)
+    }
 }

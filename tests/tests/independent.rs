@@ -3,13 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
+    collections::BTreeSet,
     env, fs,
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::LazyLock,
 };
 
-use wugan_keys::identity::Identity;
+use wugan_demo::city::{CATALOGUE, CityPlan, generate, install_roster};
+use wugan_keys::{commands::read_federation, identity::Identity};
 use wugan_protocol::{
     envelope::Signer,
     log::{
@@ -23,6 +25,7 @@ use wugan_protocol::{
     },
     party::Role,
 };
+use wugan_tests::cluster::Cluster;
 
 #[test]
 fn another_implementation_verifies_a_log_and_finds_every_change() {
@@ -46,6 +49,78 @@ fn another_implementation_verifies_a_log_and_finds_every_change() {
     assert!(!log.read().status.success(), "a checkpoint of another log, signed with the same keys");
     fs::write(folder.path().join("checkpoint"), newest).unwrap();
     assert!(log.read().status.success());
+}
+
+#[test]
+fn another_implementation_verifies_the_log_that_a_federation_left() {
+    let city = tempfile::tempdir().unwrap();
+    let dir = city.path();
+    let (checkpoints, entries) = two_months(dir);
+    assert!(checkpoints.len() > 10, "checkpoints were published all the time: {}", checkpoints.len());
+    let (log, old) = (dir.join("coordinator/log"), dir.join("old"));
+    fs::create_dir(&old).unwrap();
+    let old: Vec<PathBuf> = (0..checkpoints.len()).map(|number| old.join(number.to_string())).collect();
+    old.iter().zip(&checkpoints).for_each(|(path, note)| fs::write(path, note).unwrap());
+    let cosigners = cosigners(dir);
+    let read = |cosigners: &[String]| {
+        let mut command = Command::new(&*READER);
+        command.args(old.iter().flat_map(|path| [Path::new("-old"), path]));
+        command.args(cosigners.iter().flat_map(|key| ["-cosigner", key]));
+        command.arg("-cosigned").arg(log.join("cosigned")).arg(&log);
+        command.arg(fs::read_to_string(dir.join("coordinator/log.vkey")).unwrap().trim()).output().unwrap()
+    };
+    let output = read(&cosigners);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = format!("{entries} entries, {} older checkpoints, {} cosignatures\n", old.len(), cosigners.len());
+    assert_eq!(String::from_utf8_lossy(&output.stdout), said);
+
+    for file in ["cosigned", "checkpoint", "tile/0/000", "tile/entries/000"] {
+        let path = log.join(file);
+        let whole = fs::read(&path).unwrap();
+        let mut altered = whole.clone();
+        altered[whole.len() / 2] ^= 4;
+        fs::write(&path, altered).unwrap();
+        assert!(!read(&cosigners).status.success(), "{file}");
+        fs::write(&path, whole).unwrap();
+    }
+    assert!(read(&cosigners).status.success());
+}
+
+/// Two months of a federation of real processes in `dir`: every checkpoint that its coordinator was seen to publish, and
+/// how many entries its log has.
+fn two_months(dir: &Path) -> (BTreeSet<Vec<u8>>, usize) {
+    let plan = CityPlan { rounds: 2, ..CityPlan::for_people(60) };
+    generate(&plan, CATALOGUE, dir).unwrap();
+    let months = plan.months().unwrap();
+    let rosters: Vec<String> = months.iter().map(|month| format!("roster.{month}.csv")).collect();
+    install_roster(dir, &months[0], false).unwrap();
+    let mut cluster = Cluster::start(dir, &rosters, env!("CARGO_BIN_EXE_federation")).unwrap();
+    let (published, mut seen) = (dir.join("coordinator/log/checkpoint"), BTreeSet::new());
+    for month in &months {
+        install_roster(dir, month, Some(month) == months.last()).unwrap();
+        let look = |_: &mut Cluster, _: &str| {
+            // There is none before the coordinator has begun.
+            seen.extend(fs::read(&published).ok());
+            Ok(())
+        };
+        cluster.round(month.parse().unwrap(), look).unwrap();
+    }
+    let coordinator = cluster.party("human_resources", Role::Coordinator).unwrap();
+    cluster.terminate(coordinator).unwrap();
+    let entries = cluster.log().lines().count();
+    (seen, entries)
+}
+
+/// The verifier keys of those who cosigned the last round's end, by the federation manifest.
+fn cosigners(dir: &Path) -> Vec<String> {
+    let (manifest, catalogue) = (dir.join("manifest.json"), dir.join("catalogue.toml"));
+    let federation = read_federation(&manifest, &catalogue, &dir.join("authority.pub")).unwrap();
+    let note = fs::read_to_string(dir.join("coordinator/log/cosigned")).unwrap();
+    let keys: Vec<VerifierKey> = federation.parties().filter_map(|party| federation.cosigner_key(party)).collect();
+    let keys: Vec<String> =
+        keys.iter().filter(|key| note.contains(&format!(" {} ", key.name()))).map(ToString::to_string).collect();
+    assert!(keys.len() >= usize::from(federation.manifest().quorum));
+    keys
 }
 
 /// A log in a folder, with what a reader is given besides.
