@@ -216,13 +216,6 @@ rules! {
         ["日志中的合计与认定结果不符"
          "日志所载数字与该待遇部门的认定结果不同。"
          "保留状态文件夹和日志作为证据；询问协调方原因。"];
-    DeletedEarly "deleted_early"
-        ["what must still be kept was deleted"
-         "The party cannot show any more what it did in this round; its retention time was not over."
-         "Ask the party why; what it computed can be taken for nothing more than its word."]
-        ["应留存的内容被提前删除"
-         "该方无法再证明其在本轮所为；留存期限尚未届满。"
-         "询问该方原因；其计算结果只能视为该方单方陈述。"];
     SealedMissing "sealed_missing"
         ["a file that the node must still keep is not there"
          "What the node announced of it cannot be computed again."

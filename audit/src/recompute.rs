@@ -78,10 +78,7 @@ pub fn recompute(
     let storage = StorageKey::open(keys, custody)?;
     let party = party(&told, keys, &storage)?;
     replayed.party = Some(told.federation.party_name(party));
-    if let Some(early) = deleted(&told, party, Kept::Files)? {
-        replayed.findings.push(early);
-        return Ok(replayed);
-    }
+    deleted(&told, party, Kept::Files)?;
     let mut node = Node::open(&told, party, home, &storage)?;
     node.attempt(pools::recompute)?;
     node.attempt(rows::recompute)?;

@@ -16,7 +16,6 @@ use std::{
 
 use serde::Serialize;
 use wugan_protocol::{
-    ledger::SECONDS_PER_DAY,
     manifest::Federation,
     month::Month,
     party::{Party, Role},
@@ -26,7 +25,7 @@ use wugan_protocol::{
 };
 
 use crate::{
-    finding::{Finding, Rule},
+    finding::Finding,
     folder::LogFiles,
     round::{self, LoggedRound},
     verify::Report,
@@ -100,10 +99,7 @@ pub fn replay(
     let Some(told) = found else { return replayed.unless_empty() };
     let party = at.party(&told.federation);
     replayed.party = Some(told.federation.party_name(party));
-    if let Some(early) = deleted(&told, party, at.keeps())? {
-        replayed.findings.push(early);
-        return Ok(replayed);
-    }
+    deleted(&told, party, at.keeps())?;
     let mut stage = Stage::open(&told, party, home)?;
     match at {
         At::Matcher => matcher::replay(&mut stage),
@@ -114,21 +110,11 @@ pub fn replay(
     Ok(replayed)
 }
 
-/// Whether a party deleted what it would have to show: an error if its time was over, a finding if it was not.
-pub(crate) fn deleted(told: &LoggedRound, party: Party, of: Kept) -> Result<Option<Finding>, CannotReplay> {
-    let Some(deletion) = told.deletion(party, of) else { return Ok(None) };
-    let (name, time) = (told.federation.party_name(party), clock(deletion.time));
-    let retention = told.federation.policy().retention_days.saturating_mul(SECONDS_PER_DAY);
-    let until = told.round.opened().saturating_add(retention);
-    if deletion.time.saturating_add(CLOCKS_DIFFER_SECONDS_MAX) >= until {
-        return Err(CannotReplay::Deleted { party: name, time });
-    }
-    let found = Finding { rule: Rule::DeletedEarly, entry: Some(deletion.entry), party: Some(name), detail: time };
-    Ok(Some(found))
+/// Whether a party still has to show what it kept.
+pub(crate) fn deleted(told: &LoggedRound, party: Party, of: Kept) -> Result<(), CannotReplay> {
+    let Some(time) = told.deletion(party, of) else { return Ok(()) };
+    Err(CannotReplay::Deleted { party: told.federation.party_name(party), time: clock(time) })
 }
-
-/// The retention time counts from when a party saw the round open, by its own clock.
-const CLOCKS_DIFFER_SECONDS_MAX: u64 = SECONDS_PER_DAY;
 
 impl At {
     /// Every stage, in the order of the data.

@@ -28,7 +28,7 @@ pub struct LoggedRound {
     totals: BTreeMap<MemberNumber, u64>,
     refused: BTreeSet<(Party, Digest)>,
     batches: BTreeMap<(MemberNumber, u64), LoggedBatch>,
-    deletions: BTreeMap<(Party, Kept), Deletion>,
+    deletions: BTreeMap<(Party, Kept), u64>,
 }
 
 /// An owner asked sources about people.
@@ -43,15 +43,6 @@ pub struct LoggedBatch {
     /// Whether somebody refused it, or an answer to it.
     pub refused: bool,
     entry: Digest,
-}
-
-/// A party said that it deleted something of a round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deletion {
-    /// The entry's index.
-    pub entry: u64,
-    /// When, by the party's clock, seconds since 1970 UTC.
-    pub time: u64,
 }
 
 /// Verifies a log, and finds the round of a month in it: the last one, if others of that month were abandoned.
@@ -81,8 +72,8 @@ impl LoggedRound {
         self.totals.get(&owner).copied()
     }
 
-    /// What a party said to have deleted of the round.
-    pub fn deletion(&self, party: Party, of: Kept) -> Option<Deletion> {
+    /// When a party deleted what it kept of the round, by its own clock, seconds since 1970 UTC.
+    pub fn deletion(&self, party: Party, of: Kept) -> Option<u64> {
         self.deletions.get(&(party, of)).copied()
     }
 
@@ -135,8 +126,7 @@ impl Finder {
                 found.totals.insert(totals.owner, logged.index);
             }
             Statement::Deletion { of } => {
-                let deletion = Deletion { entry: logged.index, time: body.head.time };
-                found.deletions.insert((party, *of), deletion);
+                found.deletions.insert((party, *of), body.head.time);
             }
             Statement::RoundClosed {} | Statement::RoundAbandoned { .. } => self.see(ledger),
             _ => {}

@@ -20,7 +20,7 @@ use wugan_protocol::{
         writer::LogWriter,
     },
     manifest::Federation,
-    party::Role,
+    party::{Party, Role},
     policy::Policy,
 };
 use wugan_tests::audit::authority;
@@ -97,8 +97,8 @@ impl Forge {
             growing.push(line);
             let body = read(line)["body"].take();
             match (body["type"].as_str().unwrap(), &mut closed) {
-                ("round_closed", _) => closed = Some((growing.tree(), Vec::new())),
-                ("cosignature", Some((_, cosigned))) => cosigned.push(body),
+                ("round_closed", _) => closed = Some((growing.tree(), BTreeMap::new())),
+                ("cosignature", Some((_, cosigned))) => drop(cosigned.insert(self.party(&body), body)),
                 _ => {}
             }
         }
@@ -109,9 +109,7 @@ impl Forge {
         files.insert("catalogue.toml".into(), self.catalogue.clone());
         if let Some((tree, cosigners)) = closed {
             let mut cosigned = note(tree);
-            for body in cosigners {
-                let role: Role = serde_json::from_value(body["role"].clone()).unwrap();
-                let party = self.federation.party(body["sender"].as_str().unwrap(), role).unwrap();
+            for (party, body) in cosigners {
                 let signature: Hex<64> = serde_json::from_value(body["signature"].clone()).unwrap();
                 let (key, time) = (self.federation.cosigner_key(party).unwrap(), body["time"].as_u64().unwrap());
                 cosigned.add_cosignature(&key, time, &signature.0).unwrap();
@@ -124,6 +122,11 @@ impl Forge {
     /// The keys of a node.
     pub(crate) fn node(&self, id: &str) -> &PartyKeys {
         &self.keys[&(id.to_owned(), Role::Node.name().to_owned())]
+    }
+
+    fn party(&self, body: &Value) -> Party {
+        let role: Role = serde_json::from_value(body["role"].clone()).unwrap();
+        self.federation.party(body["sender"].as_str().unwrap(), role).unwrap()
     }
 
     fn cosign(&self, body: &mut Value, tree: Tree) {

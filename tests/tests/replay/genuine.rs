@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use wugan_audit::{
-    finding::Rule,
+    finding::{Finding, Rule},
     recompute::CannotRecompute,
     replay::{At, CannotReplay},
     verify::verify,
@@ -85,7 +85,7 @@ fn people(items: &[u8], width: usize) -> usize {
 }
 
 #[test]
-fn what_was_deleted_in_time_cannot_be_looked_at_and_what_was_deleted_early_is_found() {
+fn what_was_deleted_in_time_cannot_be_looked_at_and_what_was_deleted_early_is_missing() {
     let city = City::new(&Plan { seed: 3, people: 60, rounds: 1, away: 0, days: 41 });
     let log = city.log();
     let early = city.forge.changed(|body| {
@@ -95,17 +95,19 @@ fn what_was_deleted_in_time_cannot_be_looked_at_and_what_was_deleted_early_is_fo
         true
     });
     let early = city.forge.folder(&early);
+    let only = |findings: Vec<Finding>, missing: Rule| {
+        assert!(findings.iter().any(|found| found.rule == missing), "{findings:?}");
+        assert!(findings.iter().all(|found| [missing, Rule::EntryWithoutEffect].contains(&found.rule)), "{findings:?}");
+    };
     for at in At::ALL {
         let refused = city.replay(&log, city.month(), at).unwrap_err();
         assert!(matches!(refused, CannotReplay::Deleted { .. }), "{at:?}: {refused}");
-        let findings = city.found_at(&early, at);
-        assert_eq!(findings.iter().map(|found| found.rule).collect::<Vec<_>>(), [Rule::DeletedEarly], "{at:?}");
+        only(city.found_at(&early, at), Rule::InputMissing);
     }
     for id in city.nodes() {
         let refused = city.try_recompute(&log, city.month(), &id).unwrap_err();
         assert!(matches!(refused, CannotRecompute::Replay(CannotReplay::Deleted { .. })), "{id}: {refused}");
-        let findings = city.found_by_node(&early, &id);
-        assert_eq!(findings.iter().map(|found| found.rule).collect::<Vec<_>>(), [Rule::DeletedEarly], "{id}");
+        only(city.found_by_node(&early, &id), Rule::SealedMissing);
     }
     let other = city.month().next().unwrap();
     assert!(matches!(city.replay(&log, other, At::Matcher), Err(CannotReplay::NoRound { .. })));
