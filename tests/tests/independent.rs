@@ -56,7 +56,7 @@ fn another_implementation_verifies_the_log_that_a_federation_left() {
     let city = tempfile::tempdir().unwrap();
     let dir = city.path();
     let (checkpoints, entries) = two_months(dir);
-    assert!(checkpoints.len() > 10, "checkpoints were published all the time: {}", checkpoints.len());
+    assert!(checkpoints.len() > 3, "checkpoints were published now and then: {}", checkpoints.len());
     let (log, old) = (dir.join("coordinator/log"), dir.join("old"));
     fs::create_dir(&old).unwrap();
     let old: Vec<PathBuf> = (0..checkpoints.len()).map(|number| old.join(number.to_string())).collect();
