@@ -259,9 +259,14 @@ impl Ledger {
                     verify_tree(*tree, &self.federation.origin(), &key, body.head.time, &signature.0).is_ok()
                 })
             }
-            (Err(Reason::OtherRound), _, Some(round)) => self.rounds.contains_key(&round),
+            (Err(Reason::OtherRound), _, Some(round)) => self.has_round(round),
             _ => false,
         }
+    }
+
+    /// Whether a round was ever opened.
+    pub fn has_round(&self, round: Digest) -> bool {
+        self.rounds.contains_key(&round)
     }
 
     /// The last counted round.

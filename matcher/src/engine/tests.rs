@@ -346,6 +346,22 @@ fn a_file_waits_for_the_log_to_show_its_announcement() {
 }
 
 #[test]
+fn a_file_of_a_round_that_ended_is_refused_at_once() {
+    let mut matching = start();
+    let police = matching.world.node("police");
+    let (count, bytes) = pool(1, 0);
+    let file = FileKey::Pool { channel: 1, group: 0 };
+    let (line, _) = announce(&mut matching, police, file, count, &bytes);
+    let coordinator = matching.world.federation.coordinator();
+    matching.world.state(coordinator, Statement::RoundAbandoned { reason: Reason::Superseded });
+    matching.world.open_round("2026-11");
+    matching.settle();
+    matching.send(police, file, line, bytes);
+    matching.settle();
+    assert_eq!(matching.events, [Event::Refused(file, Reason::OtherRound)]);
+}
+
+#[test]
 fn a_file_that_the_log_never_shows_is_refused_in_time() {
     let mut matching = start();
     matching.follow(false);

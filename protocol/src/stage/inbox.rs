@@ -121,8 +121,8 @@ impl Stage {
         let file = held.announcement.file;
         let wait = if now < held.until { Verdict::Wait } else { Verdict::Refuse(Reason::BeforeItsTime) };
         let Some(round) = self.round().filter(|round| round.hash() == held.round) else {
-            let last = self.member.ledger().round().map(Round::hash);
-            return if last == Some(held.round) { Verdict::Refuse(Reason::OtherRound) } else { wait };
+            // Of a round that ended nothing is waited for: its files would take the place of those that matter.
+            return if self.member.ledger().has_round(held.round) { Verdict::Refuse(Reason::OtherRound) } else { wait };
         };
         // The sender did not hear that it was kept.
         if self.facts.get(&kept_name(held.round, file)).is_some_and(|entry| *entry == held.entry.0) {
