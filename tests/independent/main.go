@@ -146,6 +146,13 @@ func checkEntries(folder string, tree tlog.Tree, hashes tlog.HashReader) error {
 // checkTrees proves of every two trees that the larger one begins with the smaller.
 func checkTrees(trees []tlog.Tree, hashes tlog.HashReader) error {
 	for _, old := range trees {
+		if old.N == 0 {
+			// Every log begins with nothing, of which there is no proof.
+			if old.Hash != tlog.Hash(sha256.Sum256(nil)) {
+				return errors.New("a checkpoint of no entries with a root")
+			}
+			continue
+		}
 		for _, tree := range trees {
 			if old.N > tree.N {
 				continue
