@@ -1,5 +1,5 @@
 //! The admin interface of a node: requests and answers, one JSON object a line. An answer holds no text: whoever shows it
-//! says it in the reader's language (see [`crate::text`]). No answer holds an ID number.
+//! says it in the reader's language (`text.rs` has the words). No answer holds an ID number.
 
 use serde::{Deserialize, Serialize};
 use wugan_protocol::{
