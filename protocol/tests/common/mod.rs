@@ -30,6 +30,9 @@ pub(crate) const CLINIC: MemberNumber = 3;
 pub(crate) const HOUSING: MemberNumber = 4;
 pub(crate) const MATCHER: MemberNumber = 5;
 
+/// The first key epoch of the police.
+pub(crate) const POLICE_FIRST: SourceEpoch = SourceEpoch { source: POLICE, epoch: 1 };
+
 /// The small catalogue: five departments, two of them roster owners, eight channels, two matters, two pool groups.
 pub(crate) const CATALOGUE: &str = include_str!("catalogue.toml");
 
