@@ -1,15 +1,13 @@
 //! What each command reads, does and says.
 
 use std::{
-    fs,
-    io::{self, Write as _},
+    fs, io,
     path::{Path, PathBuf},
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde::Serialize;
-use tempfile::NamedTempFile;
 use wugan_audit::{
     canaries,
     folder::{self, LogFiles},
@@ -17,18 +15,34 @@ use wugan_audit::{
     recompute::{self, CannotRecompute},
     replay::{self, At, CannotReplay, Replayed},
     story::{Story, Teller},
-    verify::{Report, verify_with_canaries},
+    verify::{CATALOGUE, Report, verify_with_canaries},
 };
-use wugan_keys::Custody;
+use wugan_keys::{
+    Custody,
+    store::{self, StoreError},
+};
 use wugan_protocol::{
     canary::{CanaryList, CanaryListError},
-    hexes::Hex,
+    hexes::{Hex, sha256},
     ledger::{Ledger, Logged},
     log::checkpoint::CheckpointError,
     month::Month,
     text::{Language, Say},
     texts,
 };
+
+/// The log that a command reads.
+#[derive(clap::Args)]
+pub(crate) struct Log {
+    /// The log's folder.
+    log: PathBuf,
+    /// The authority's public key, whose fingerprint you compared by telephone.
+    #[arg(long)]
+    authority: PathBuf,
+    /// The authority's list of canaries: owners must tell of these. May be repeated; the latest that has begun counts.
+    #[arg(long, value_name = "FILE")]
+    canaries: Vec<PathBuf>,
+}
 
 /// What a command came to.
 pub(crate) struct Outcome {
@@ -39,26 +53,14 @@ pub(crate) struct Outcome {
 }
 
 /// Verifies a log.
-pub(crate) fn verify(
-    log: &Path,
-    authority: &Path,
-    canaries: &[PathBuf],
-    json: bool,
-    language: Language,
-) -> Result<Outcome, CannotLook> {
-    let read = Read::open_with(log, authority, canaries)?;
+pub(crate) fn verify(log: &Log, json: bool, language: Language) -> Result<Outcome, CannotLook> {
+    let read = log.read()?;
     Ok(outcome(&read.report, json, language))
 }
 
 /// Tells what happened in a month. Of several rounds, abandoned ones, all are told.
-pub(crate) fn explain(
-    log: &Path,
-    authority: &Path,
-    month: Month,
-    json: bool,
-    language: Language,
-) -> Result<Outcome, CannotLook> {
-    let read = Read::open(log, authority)?;
+pub(crate) fn explain(log: &Log, month: Month, json: bool, language: Language) -> Result<Outcome, CannotLook> {
+    let read = log.read()?;
     let stories: Vec<&Story> = read.stories.iter().filter(|story| story.month == month).collect();
     let Some(ledger) = read.ledger.as_ref().filter(|_| !stories.is_empty()) else {
         return Err(CannotLook::NoRound { month, verdict: verdict(&read.report) });
@@ -74,23 +76,17 @@ pub(crate) fn explain(
 }
 
 /// Writes the report.
-pub(crate) fn report(log: &Path, authority: &Path, html: &Path, language: Language) -> Result<Outcome, CannotLook> {
-    let read = Read::open(log, authority)?;
+pub(crate) fn report(log: &Log, html: &Path, language: Language) -> Result<Outcome, CannotLook> {
+    let read = log.read()?;
     let Some(ledger) = &read.ledger else { return Ok(outcome(&read.report, false, language)) };
     let page = wugan_audit::report::html(&read.report, &read.stories, ledger.federation().policy());
-    write(html, page.as_bytes())?;
+    store::write_public(html, page.as_bytes())?;
     Ok(outcome(&read.report, false, language))
 }
 
 /// Looks at the log once more, and remembers what it saw.
-pub(crate) fn monitor(
-    log: &Path,
-    authority: &Path,
-    seen: &Path,
-    json: bool,
-    language: Language,
-) -> Result<Outcome, CannotLook> {
-    let key = authority_key(authority)?;
+pub(crate) fn monitor(log: &Log, seen: &Path, json: bool, language: Language) -> Result<Outcome, CannotLook> {
+    let (key, lists) = log.keys()?;
     let before = match fs::read(seen) {
         Ok(note) => Some(note),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -99,7 +95,8 @@ pub(crate) fn monitor(
     let not_a_checkpoint = |error| CannotLook::NotSeen { path: seen.to_owned(), error };
     let mut looks = 1;
     let look = loop {
-        let look = monitor::look(&files(log)?, &key, before.as_deref(), now()).map_err(not_a_checkpoint)?;
+        let files = files(&log.log)?;
+        let look = monitor::look(&files, &key, &lists, before.as_deref(), now()).map_err(not_a_checkpoint)?;
         // While the log is being written, its files do not agree for a moment.
         if look.seen.is_some() || looks == LOOKS_MAX {
             break look;
@@ -108,7 +105,7 @@ pub(crate) fn monitor(
         thread::sleep(BETWEEN_LOOKS);
     };
     if let Some(note) = &look.seen {
-        write(seen, note)?;
+        store::write_public(seen, note)?;
     }
     Ok(outcome(&look.report, json, language))
 }
@@ -148,24 +145,27 @@ struct Read {
     ledger: Option<Ledger>,
 }
 
-impl Read {
-    fn open(log: &Path, authority: &Path) -> Result<Read, CannotLook> {
-        Read::open_with(log, authority, &[])
-    }
-
-    /// With the authority's lists of canaries.
-    fn open_with(log: &Path, authority: &Path, canaries: &[PathBuf]) -> Result<Read, CannotLook> {
-        let key = authority_key(authority)?;
-        let lists: Vec<CanaryList> = canaries.iter().map(|path| canary_list(path, &key)).collect::<Result<_, _>>()?;
+impl Log {
+    fn read(&self) -> Result<Read, CannotLook> {
+        let (key, lists) = self.keys()?;
         let mut teller = Teller::default();
         let mut watch = |logged: &Logged, ledger: &Ledger| teller.take(logged, ledger);
-        let (report, ledger) = verify_with_canaries(&files(log)?, &key, &lists, &mut watch);
-        let policy = ledger.as_ref().map(|ledger| ledger.federation().policy().hash);
-        let other = lists.iter().position(|list| policy.is_some_and(|policy| list.policy() != policy));
-        if let Some(other) = other {
-            return Err(CannotLook::OtherPolicy { path: canaries[other].clone() });
-        }
+        let (report, ledger) = verify_with_canaries(&files(&self.log)?, &key, &lists, &mut watch);
         Ok(Read { report, stories: teller.stories(), ledger })
+    }
+
+    /// The authority's key, and its lists of canaries, which must be for the log's policy.
+    fn keys(&self) -> Result<([u8; 32], Vec<CanaryList>), CannotLook> {
+        let key = authority_key(&self.authority)?;
+        let lists: Vec<CanaryList> =
+            self.canaries.iter().map(|path| canary_list(path, &key)).collect::<Result<_, _>>()?;
+        // Without a policy in the folder, verifying says so.
+        let policy = fs::read(self.log.join(CATALOGUE)).ok().map(|bytes| sha256(&bytes));
+        let other = lists.iter().position(|list| policy.is_some_and(|policy| list.policy() != policy));
+        match other {
+            Some(other) => Err(CannotLook::OtherPolicy { path: self.canaries[other].clone() }),
+            None => Ok((key, lists)),
+        }
     }
 }
 
@@ -183,17 +183,6 @@ fn authority_key(path: &Path) -> Result<[u8; 32], CannotLook> {
 fn files(log: &Path) -> Result<LogFiles, CannotLook> {
     let files = folder::read(log).map_err(|error| CannotLook::Unread { path: log.to_owned(), error })?;
     if files.files.is_empty() { Err(CannotLook::Empty { folder: log.to_owned() }) } else { Ok(files) }
-}
-
-/// Writes a file as a whole.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), CannotLook> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let written = NamedTempFile::new_in(folder).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        Ok(file.persist(path)?)
-    });
-    written.map(drop).map_err(|error| CannotLook::Unwritten { path: path.to_owned(), error })
 }
 
 fn outcome(report: &Report, json: bool, language: Language) -> Outcome {
@@ -257,9 +246,7 @@ texts! {
         Unread { path: PathBuf, error: io::Error }
             "{path} cannot be read: {error}"
             "{path} 无法读取：{error}";
-        Unwritten { path: PathBuf, error: io::Error }
-            "{path} cannot be written: {error}"
-            "{path} 无法写入：{error}";
+        Unwritten(#[from] error: StoreError) "{error}" "{error}";
         NotAKey { path: PathBuf }
             "{path} is not a public key: 64 lower-case hexadecimal digits and a line feed"
             "{path} 不是公钥：应为 64 位小写十六进制数字和一个换行符";

@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use commands::{CannotLook, Outcome};
+use commands::{CannotLook, Log, Outcome};
 use wugan_audit::replay::At;
 use wugan_protocol::{
     month::Month,
@@ -23,16 +23,6 @@ use wugan_protocol::{
 struct Cli {
     #[command(subcommand)]
     command: Command,
-}
-
-/// What every command reads.
-#[derive(Args)]
-struct Log {
-    /// The log's folder.
-    log: PathBuf,
-    /// The authority's public key, whose fingerprint you compared by telephone.
-    #[arg(long)]
-    authority: PathBuf,
 }
 
 /// Which round of which log is looked at in a party's state folder.
@@ -59,9 +49,6 @@ enum Command {
     Verify {
         #[command(flatten)]
         log: Log,
-        /// The authority's list of canaries: owners must tell of these. May be repeated; the latest that has begun counts.
-        #[arg(long, value_name = "FILE")]
-        canaries: Vec<PathBuf>,
         /// Print the result as JSON.
         #[arg(long)]
         json: bool,
@@ -157,12 +144,10 @@ fn main() -> ExitCode {
 
 fn run(command: Command, language: Language) -> Result<Outcome, CannotLook> {
     match command {
-        Command::Verify { log, canaries, json } => {
-            commands::verify(&log.log, &log.authority, &canaries, json, language)
-        }
-        Command::Explain { log, round, json } => commands::explain(&log.log, &log.authority, round, json, language),
-        Command::Report { log, html } => commands::report(&log.log, &log.authority, &html, language),
-        Command::Monitor { log, seen, json } => commands::monitor(&log.log, &log.authority, &seen, json, language),
+        Command::Verify { log, json } => commands::verify(&log, json, language),
+        Command::Explain { log, round, json } => commands::explain(&log, round, json, language),
+        Command::Report { log, html } => commands::report(&log, &html, language),
+        Command::Monitor { log, seen, json } => commands::monitor(&log, &seen, json, language),
         Command::Replay { round: Round { log, authority, round, json }, at, home } => {
             commands::replay(&log, &authority, round, at, &home, json, language)
         }

@@ -1,12 +1,15 @@
 //! Looking at a log again and again, for a timer: it must continue the one seen last, and only what is new is told.
 
-use wugan_protocol::log::checkpoint::{CheckpointError, VerifiedCheckpoint};
+use wugan_protocol::{
+    canary::CanaryList,
+    log::checkpoint::{CheckpointError, VerifiedCheckpoint},
+};
 
 use crate::{
     finding::{Finding, Rule},
     folder::LogFiles,
     story::{Story, Teller},
-    verify::{CHECKPOINT, Report, verify_and_watch},
+    verify::{CHECKPOINT, Report, verify_with_canaries},
 };
 
 /// What a look at the log came to.
@@ -19,13 +22,20 @@ pub struct Look {
     pub seen: Option<Vec<u8>>,
 }
 
-/// Verifies the whole log, and that it continues the one of the checkpoint `seen`. `now` is in seconds since 1970 UTC.
+/// Verifies the whole log, also that owners told of the canaries on these lists, and that it continues the one of the
+/// checkpoint `seen`. `now` is in seconds since 1970 UTC.
 ///
 /// # Errors
 /// A checkpoint that this log's key did not sign.
-pub fn look(files: &LogFiles, authority: &[u8; 32], seen: Option<&[u8]>, now: u64) -> Result<Look, CheckpointError> {
+pub fn look(
+    files: &LogFiles,
+    authority: &[u8; 32],
+    canaries: &[CanaryList],
+    seen: Option<&[u8]>,
+    now: u64,
+) -> Result<Look, CheckpointError> {
     let (mut teller, mut trees) = (Teller::default(), Vec::new());
-    let (mut report, ledger) = verify_and_watch(files, authority, &mut |logged, ledger| {
+    let (mut report, ledger) = verify_with_canaries(files, authority, canaries, &mut |logged, ledger| {
         teller.take(logged, ledger);
         trees.push(ledger.tree().tree());
     });

@@ -351,4 +351,5 @@ fn expected_files(entries: &[Vec<u8>]) -> BTreeMap<String, Vec<u8>> {
 /// The file of the log's signed tree.
 pub const CHECKPOINT: &str = "checkpoint";
 const COSIGNED: &str = "cosigned";
-const CATALOGUE: &str = "catalogue.toml";
+/// The policy that the log's manifest names.
+pub const CATALOGUE: &str = "catalogue.toml";

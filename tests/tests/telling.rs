@@ -55,7 +55,7 @@ fn whoever_looks_again_is_told_what_is_new_and_whether_the_log_goes_on() {
     let first_close = genuine.places("round_closed")[0];
     let looked = |lines: &[Vec<u8>], seen: Option<&[u8]>| {
         let now = genuine.entries.last().unwrap().body["time"].as_u64().unwrap();
-        look(&forger.published(lines), &genuine.authority, seen, now).unwrap()
+        look(&forger.published(lines), &genuine.authority, &[], seen, now).unwrap()
     };
     let rules = |look: &Look| look.report.findings.iter().map(|finding| finding.rule).collect::<Vec<_>>();
 
@@ -79,7 +79,7 @@ fn whoever_looks_again_is_told_what_is_new_and_whether_the_log_goes_on() {
     let again = looked(&lied, found.seen.as_deref());
     assert_eq!(rules(&again), []);
     assert_eq!(rules(&looked(&lied, before.seen.as_deref()))[0], Rule::RolledBack, "another history");
-    assert!(look(&genuine.files, &genuine.authority, Some(b"no checkpoint"), 0).is_err());
+    assert!(look(&genuine.files, &genuine.authority, &[], Some(b"no checkpoint"), 0).is_err());
 }
 
 fn told(genuine: &Genuine) -> (Report, Vec<Story>) {
