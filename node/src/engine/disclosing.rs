@@ -8,7 +8,7 @@ use wugan_protocol::{
     disclosure::{DisclosureReason, Opening},
     engine::{Command, Fact, Severity, Ticket},
     hexes::{Digest, Hex},
-    ledger::{Disclosed, Ledger, Requested},
+    ledger::{Disclosed, Ledger},
     message::{DisclosureReply, Message},
     month::Month,
     person::PersonId,
@@ -128,7 +128,8 @@ impl NodeEngine {
             return Err(Refusal::Busy {});
         }
         self.disclosing.looking = Some(Looking { round, month, matter: number, reason });
-        Ok(Job::FindRow(ticket, Box::new(FindRow { round, person, place: place as u16, note })))
+        let asked = self.asked_rows(round);
+        Ok(Job::FindRow(ticket, Box::new(FindRow { round, person, place: place as u16, asked, note })))
     }
 
     /// The closed round of a month whose files are kept.
@@ -181,24 +182,20 @@ impl NodeEngine {
         commands
     }
 
-    /// Whether a request about a row is under way, open or answered.
-    fn asked_before(&self, round: Digest, row: u32) -> bool {
+    /// Rows of a round about which a request is under way, open or answered.
+    fn asked_rows(&self, round: Digest) -> Vec<u32> {
         let ledger = self.member.ledger();
-        let refused = |digest: Digest| {
-            let of_row = |asked: &Requested| asked.statement.row == digest;
-            ledger.requests().any(|(_, asked)| of_row(asked) && matches!(asked.outcome, Some(Disclosed::Refused(_))))
+        let refused = |row: Digest| {
+            let mut of_row = ledger.requests().filter(|(_, asked)| asked.statement.row == row);
+            of_row.any(|(_, asked)| matches!(asked.outcome, Some(Disclosed::Refused(_))))
         };
-        let of_row =
-            self.disclosing.openings.iter().filter(|((of, _), (opening, _))| *of == round && opening.row == row);
-        of_row.into_iter().any(|((_, digest), _)| !refused(*digest))
+        let of_round = self.disclosing.openings.iter().filter(|((of, row), _)| *of == round && !refused(*row));
+        of_round.map(|(_, (opening, _))| opening.row).collect()
     }
 
     fn request(&mut self, looking: Looking, found: FoundRow, now: u64) -> Result<(DisclosureRequest, Fact), Refusal> {
         let Looking { round, matter, reason, .. } = looking;
         let FoundRow { opening, class, note } = found;
-        if self.asked_before(round, opening.row) {
-            return Err(Refusal::AskedBefore {});
-        }
         let row = opening.digest(round);
         let request = DisclosureRequest { matter, class, row, reason, note };
         let allowed = self.member.ledger().may_request(self.me(), round, &request, now);
@@ -316,3 +313,6 @@ const AGAIN_SECONDS: u64 = 60;
 const SOON_SECONDS: u64 = 2;
 /// Somebody may be mending the aggregator's disk.
 const REFUSED_SECONDS: u64 = 600;
+
+#[cfg(test)]
+mod tests;

@@ -34,6 +34,8 @@ pub struct FindRow {
     pub person: PersonId,
     /// The matter's place among the owner's.
     pub place: u16,
+    /// Rows about which was asked before.
+    pub asked: Vec<u32>,
     /// Why it is asked, in words.
     pub note: Private,
 }
@@ -74,6 +76,9 @@ impl NodeWorker {
         let matters: Vec<&Matter> = self.policy.matters_of(self.member).collect();
         let matter = matters.get(usize::from(find.place)).ok_or(Refusal::UnknownPerson {})?;
         let row = self.row_of(find).map_err(failed)??;
+        if find.asked.contains(&row) {
+            return Err(Refusal::AskedBefore {});
+        }
         let file = self.rounds.open(find.round, FileKey::Decisions { owner: self.member });
         let bytes = file.map_err(RunError::Io).and_then(|file| decisions::read(file, matters.len()));
         let bytes = bytes.map_err(|error| Refusal::Files { error: error.to_string() })?;
@@ -117,7 +122,9 @@ impl NodeWorker {
         let channels = told.handles.iter().map(|handle| policy.channel(*handles.get(handle)?));
         let channels: Option<Vec<&str>> = channels.map(|channel| Some(channel?.id.as_str())).collect();
         let matter = policy.matters_of(owner).nth(usize::from(row.matter));
-        let (Some(channels), Some(matter)) = (channels, matter) else {
+        // A suspicion rests on some records, and each stands once.
+        let distinct = !told.handles.is_empty() && told.handles.is_sorted_by(|one, next| one < next);
+        let (Some(channels), Some(matter), true) = (channels, matter, distinct) else {
             return Ok(Done::NotDisclosed { request: told.request, reason: Reason::BadHandles });
         };
         let told_of = Told { person: row.person, matter: &matter.id, channels: &channels, request: told.request };
