@@ -1,5 +1,4 @@
-//! Questions of roster owners about one row. What was asked is remembered only until it is answered: an owner asks again,
-//! and gets the same answer.
+//! Questions of roster owners about one row. An owner that asks again gets the same answer, and costs no second look.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,13 +17,15 @@ use wugan_protocol::{
 
 use super::{DiscloseDone, DiscloseTask, Job};
 
-/// Questions that are not answered yet, by the request that they belong to.
+/// Questions, by the request that they belong to. A restart forgets them: an owner asks until it is told.
 #[derive(Default)]
 pub(super) struct Disclosing {
     /// A thread looks.
     looking: BTreeSet<Digest>,
-    /// Answers that wait until the log shows them.
+    /// What a look showed, as long as the files are kept.
     found: BTreeMap<Digest, Answer>,
+    /// Answers that are to be told once the log shows them.
+    asked: BTreeSet<Digest>,
 }
 
 type Commands = Vec<Command<Job>>;
@@ -44,13 +45,14 @@ impl Disclosing {
             out.push(Command::Disconnect(from, Reason::NotAllowed));
             return;
         }
-        if self.looking.contains(&request) || self.found.contains_key(&request) {
-            return;
-        }
         match task(stage, request, opening, now) {
+            Ok(_) if self.found.contains_key(&request) => {
+                self.asked.insert(request);
+            }
             Ok(task) => {
-                self.looking.insert(request);
-                out.push(Command::Local(Job::Disclose(task)));
+                if self.looking.insert(request) {
+                    out.push(Command::Local(Job::Disclose(task)));
+                }
             }
             Err(Reason::DigestDiffers) => refuse(stage, (from.member, request), Reason::DigestDiffers, now, out),
             Err(reason) => out.push(reply(from.member, request, DisclosureReply::Refused(reason.code()))),
@@ -79,26 +81,30 @@ impl Disclosing {
                     stage.state_in(round, statement, now, out);
                 }
                 self.found.insert(request, answer);
+                self.asked.insert(request);
             }
         }
     }
 
     /// Tells what the log shows as disclosed.
     pub(super) fn tell(&mut self, stage: &Stage, out: &mut Commands) {
-        for (request, answer) in std::mem::take(&mut self.found) {
-            let requested = stage.ledger().request(request);
+        let ledger = stage.ledger();
+        let kept = |request: &Digest| ledger.request(*request).is_some_and(|asked| !ledger.is_deleted(asked.round));
+        self.found.retain(|request, _| kept(request));
+        for (request, answer) in &self.found {
+            let requested = ledger.request(*request).filter(|_| self.asked.contains(request));
             let Some((owner, outcome)) = requested.and_then(|asked| Some((asked.owner, asked.outcome?))) else {
-                self.found.insert(request, answer);
                 continue;
             };
             let told = match outcome {
-                Disclosed::Answered { answer: logged, .. } if logged == answer.digest(request) => {
-                    DisclosureReply::Told(answer)
+                Disclosed::Answered { answer: logged, .. } if logged == answer.digest(*request) => {
+                    DisclosureReply::Told(answer.clone())
                 }
                 Disclosed::Answered { .. } => DisclosureReply::Refused(Reason::DigestDiffers.code()),
                 Disclosed::Refused(reason) => DisclosureReply::Refused(reason.code()),
             };
-            out.push(reply(owner, request, told));
+            self.asked.remove(request);
+            out.push(reply(owner, *request, told));
         }
     }
 }
