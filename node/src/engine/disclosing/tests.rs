@@ -8,9 +8,9 @@ use wugan_protocol::{
     file::FileKey,
     hexes::sha256,
     ledger::row_files,
-    party::Party,
-    policy::Class,
-    statement::{Receipt, Totals},
+    party::{MemberNumber, Party},
+    policy::{Class, Decision},
+    statement::{DecisionCount, MatterTotals, Receipt, Totals},
     testing::World,
 };
 use wugan_transport::home::Stored;
@@ -25,6 +25,13 @@ const ME: &str = "civil";
 /// `relief`, civil affairs' matter.
 const MATTER: u16 = 3;
 const ROW: u32 = 41;
+
+/// Totals of an owner's matters, all of them too small to be told.
+fn matters_of(world: &World, owner: MemberNumber) -> Vec<MatterTotals> {
+    let counts = Decision::ALL.map(|decision| DecisionCount { decision, about: None }).to_vec();
+    let policy = world.policy();
+    policy.matters_of(owner).map(|matter| MatterTotals { matter: matter.number, counts: counts.clone() }).collect()
+}
 
 struct Rig {
     world: World,
@@ -54,8 +61,8 @@ impl Rig {
         world.announce(aggregator, FileKey::Bits { owner }, 1, b"bits");
         world.announce(coordinator, FileKey::Decisions { owner }, 1, b"decisions");
         world.state(coordinator, Statement::RowsClosed {});
-        let totals = Totals { owner, digest: sha256(b"decisions"), matters: Vec::new() };
-        world.state(coordinator, Statement::Decisions(totals));
+        let matters = matters_of(&world, owner);
+        world.state(coordinator, Statement::Decisions(Totals { owner, digest: sha256(b"decisions"), matters }));
         world.state(coordinator, Statement::RoundClosed {});
         let own = world.lines.iter().skip(1).filter(|line| Unverified::read(line).unwrap().claimed().0 == ME);
         let own = own.cloned().collect();
