@@ -289,6 +289,7 @@ fn refused_questions_come_again_later_and_those_refused_in_the_log_never() {
     rig.later(1);
     assert_eq!(rig.questions.len(), 3);
     rig.world.state(aggregator, Statement::Refusal { entry: request, reason: Reason::NotSuspected });
+    rig.feed(Input::Tick);
     rig.later(1_000);
     assert_eq!(rig.questions.len(), 3);
 }
