@@ -8,7 +8,7 @@ use wugan_protocol::{
     file::FileKey,
     hexes::{Digest, Hex},
     ledger::{Round, row_files},
-    manifest::Federation,
+    manifest::{Federation, Versions},
     member::RestoreError,
     message::Message,
     party::{MemberNumber, Party, Role},
@@ -59,12 +59,12 @@ impl AggregatorEngine {
     /// # Errors
     /// State that is not this aggregator's.
     pub fn restore(
-        federation: Federation,
+        versions: impl Into<Versions>,
         signers: Signers,
         restored: Restored<'_>,
         fresh: Fresh,
     ) -> Result<AggregatorEngine, RestoreError> {
-        ServerEngine::restore(federation, signers, restored, fresh).map(AggregatorEngine::around)
+        ServerEngine::restore(versions, signers, restored, fresh).map(AggregatorEngine::around)
     }
 
     /// The aggregator around what every server does.
@@ -80,6 +80,9 @@ impl Engine for AggregatorEngine {
     fn handle(&mut self, input: Input<Local>, now: u64) -> Vec<Command<Job>> {
         let mut out = Vec::new();
         let stage = self.server.stage_mut();
+        if !stage.is_listed() {
+            return stage.follow(input, now);
+        }
         let input = match input.inner() {
             Err(Local::Server(done)) => Input::Local(done),
             Err(Local::Disclosed(done)) => {

@@ -91,7 +91,8 @@ impl Canaries<'_> {
     fn untold(&self, party: Party, round: &Round, ledger: &Ledger) -> Option<(Rule, String)> {
         let month = round.manifest().month;
         // Of several lists the latest that has begun counts.
-        let list = self.lists.iter().filter(|list| list.from() <= month).max_by_key(|list| list.from())?;
+        let begun = |list: &&CanaryList| list.from() <= month && list.policy() == round.policy().hash;
+        let list = self.lists.iter().filter(begun).max_by_key(|list| list.from())?;
         let listed = list.owner(ledger.federation().policy().member_id(party.member))?;
         let told = round.canaries(party.member).filter(|told| told.document == listed.document);
         let pairs = told.map_or(0, |told| told.as_expected.saturating_add(told.deferred).saturating_add(told.other));

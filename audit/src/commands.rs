@@ -15,7 +15,7 @@ use wugan_audit::{
     recompute::{self, CannotRecompute},
     replay::{self, At, CannotReplay, Replayed},
     story::{Story, Teller},
-    verify::{CATALOGUE, Report, verify_with_canaries},
+    verify::{CATALOGUE, Report, catalogue, verify_with_canaries},
 };
 use wugan_keys::{
     Custody,
@@ -23,7 +23,7 @@ use wugan_keys::{
 };
 use wugan_protocol::{
     canary::{CanaryList, CanaryListError},
-    hexes::{Hex, sha256},
+    hexes::{Digest, Hex, sha256},
     ledger::{Ledger, Logged},
     log::checkpoint::CheckpointError,
     month::Month,
@@ -62,15 +62,14 @@ pub(crate) fn verify(log: &Log, json: bool, language: Language) -> Result<Outcom
 pub(crate) fn explain(log: &Log, month: Month, json: bool, language: Language) -> Result<Outcome, CannotLook> {
     let read = log.read()?;
     let stories: Vec<&Story> = read.stories.iter().filter(|story| story.month == month).collect();
-    let Some(ledger) = read.ledger.as_ref().filter(|_| !stories.is_empty()) else {
+    if stories.is_empty() {
         return Err(CannotLook::NoRound { month, verdict: verdict(&read.report) });
-    };
+    }
     let found = !read.report.findings.is_empty();
     if json {
         return Ok(Outcome { text: as_json(&stories), found });
     }
-    let mut pages: Vec<String> =
-        stories.iter().map(|story| story.page(ledger.federation().policy(), language)).collect();
+    let mut pages: Vec<String> = stories.iter().map(|story| story.page(language)).collect();
     pages.push(verdict(&read.report).said(language));
     Ok(Outcome { text: pages.join("\n\n"), found })
 }
@@ -78,8 +77,10 @@ pub(crate) fn explain(log: &Log, month: Month, json: bool, language: Language) -
 /// Writes the report.
 pub(crate) fn report(log: &Log, html: &Path, language: Language) -> Result<Outcome, CannotLook> {
     let read = log.read()?;
-    let Some(ledger) = &read.ledger else { return Ok(outcome(&read.report, false, language)) };
-    let page = wugan_audit::report::html(&read.report, &read.stories, ledger.federation().policy());
+    if read.report.federation.is_none() {
+        return Ok(outcome(&read.report, false, language));
+    }
+    let page = wugan_audit::report::html(&read.report, &read.stories);
     store::write_public(html, page.as_bytes())?;
     Ok(outcome(&read.report, false, language))
 }
@@ -142,7 +143,6 @@ pub(crate) fn recompute(
 struct Read {
     report: Report,
     stories: Vec<Story>,
-    ledger: Option<Ledger>,
 }
 
 impl Log {
@@ -150,8 +150,8 @@ impl Log {
         let (key, lists) = self.keys()?;
         let mut teller = Teller::default();
         let mut watch = |logged: &Logged, ledger: &Ledger| teller.take(logged, ledger);
-        let (report, ledger) = verify_with_canaries(&files(&self.log)?, &key, &lists, &mut watch);
-        Ok(Read { report, stories: teller.stories(), ledger })
+        let (report, _) = verify_with_canaries(&files(&self.log)?, &key, &lists, &mut watch);
+        Ok(Read { report, stories: teller.stories() })
     }
 
     /// The authority's key, and its lists of canaries, which must be for the log's policy.
@@ -159,9 +159,11 @@ impl Log {
         let key = authority_key(&self.authority)?;
         let lists: Vec<CanaryList> =
             self.canaries.iter().map(|path| canary_list(path, &key)).collect::<Result<_, _>>()?;
+        let names = [CATALOGUE.to_owned()].into_iter().chain((2..).map(catalogue));
+        let policies = names.map_while(|name| fs::read(self.log.join(name)).ok()).map(|bytes| sha256(&bytes));
+        let policies: Vec<Digest> = policies.collect();
         // Without a policy in the folder, verifying says so.
-        let policy = fs::read(self.log.join(CATALOGUE)).ok().map(|bytes| sha256(&bytes));
-        let other = lists.iter().position(|list| policy.is_some_and(|policy| list.policy() != policy));
+        let other = lists.iter().position(|list| !policies.is_empty() && !policies.contains(&list.policy()));
         match other {
             Some(other) => Err(CannotLook::OtherPolicy { path: self.canaries[other].clone() }),
             None => Ok((key, lists)),

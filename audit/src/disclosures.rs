@@ -36,20 +36,21 @@ impl DisclosureTotals {
 
 /// The totals of all requests that have an effect, by owner and matter in the policy's order.
 pub fn totals(ledger: &Ledger) -> Vec<DisclosureTotals> {
-    let policy = ledger.federation().policy();
-    let mut totals: BTreeMap<_, DisclosureTotals> = BTreeMap::new();
+    let mut totals = BTreeMap::new();
     for (_, asked) in ledger.requests() {
-        let of = totals.entry((asked.owner, asked.statement.matter)).or_default();
+        let Some(past) = ledger.past_round(asked.round) else { continue };
+        let named = past.policy.matters_of(asked.owner).find(|matter| matter.number == asked.statement.matter);
+        let matter = named.map(|matter| matter.id.clone()).unwrap_or_default();
+        let place = (asked.owner, asked.statement.matter, matter);
+        let of: &mut DisclosureTotals = totals.entry(place).or_default();
         of.requests += 1;
         of.approvals += asked.approvals.len() as u64;
         of.disclosures += u64::from(matches!(asked.outcome, Some(Disclosed::Answered { .. })));
         of.refused += u64::from(matches!(asked.outcome, Some(Disclosed::Refused(_))));
     }
-    let named = totals.into_iter().map(|((owner, matter), totals)| {
-        let matter = policy.matters.iter().find(|known| known.number == matter).map(|matter| matter.id.clone());
-        DisclosureTotals { owner: policy.member_id(owner).to_owned(), matter: matter.unwrap_or_default(), ..totals }
-    });
-    named.collect()
+    let member = |owner| ledger.federation().policy().member_id(owner).to_owned();
+    let named = |((owner, _, matter), totals)| DisclosureTotals { owner: member(owner), matter, ..totals };
+    totals.into_iter().map(named).collect()
 }
 
 texts! {

@@ -11,9 +11,9 @@ use wugan_protocol::{
 use crate::story::{Deletion, Department, Matter, Outcome, Owner, Refusal, Story, Times};
 
 impl Story {
-    /// The page. `policy` is the one that the log's manifest names.
-    pub fn page(&self, policy: &Policy, language: Language) -> String {
-        let page = Page { policy, language };
+    /// The page.
+    pub fn page(&self, language: Language) -> String {
+        let page = Page { policy: &self.policy, language };
         let mut lines = page.head(self);
         lines.extend(page.sources(self));
         lines.push(String::new());

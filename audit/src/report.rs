@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Writes the page.
-pub fn html(report: &Report, stories: &[Story], policy: &Policy) -> String {
+pub fn html(report: &Report, stories: &[Story]) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="zh-CN" {
@@ -37,7 +37,7 @@ pub fn html(report: &Report, stories: &[Story], policy: &Policy) -> String {
                     @for (place, story) in stories.iter().enumerate().rev() {
                         details open[place + 1 == stories.len()] {
                             summary { h2 { (story.month) " " (both(&story.outcome)) } }
-                            (round(story, policy))
+                            (round(story))
                         }
                     }
                 }
@@ -68,7 +68,8 @@ fn lines(finding: &Finding, language: Language) -> Markup {
 }
 
 /// The picture of a round.
-fn round(story: &Story, policy: &Policy) -> Markup {
+fn round(story: &Story) -> Markup {
+    let policy = &story.policy;
     html! {
         (timeline(story))
         section {

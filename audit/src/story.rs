@@ -1,7 +1,10 @@
 //! What happened in each round, as the log tells it: who took part, how much, how long, what was decided. It holds no more
 //! than the log does: counts are rounded, small ones are not told.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::Serialize;
 use wugan_protocol::{
@@ -10,7 +13,7 @@ use wugan_protocol::{
     ledger::{Ledger, Logged, Round},
     month::Month,
     party::{MemberNumber, Party},
-    policy::{self, Class},
+    policy::{self, Class, Policy},
     reason::Reason,
     statement::{Announcement, CanaryOutcome, DecisionCount, Kept, Receipt, Statement, Totals},
     texts,
@@ -19,6 +22,9 @@ use wugan_protocol::{
 /// One round.
 #[derive(Clone, Debug, Serialize)]
 pub struct Story {
+    /// The policy under which the round was opened.
+    #[serde(skip)]
+    pub policy: Arc<Policy>,
     /// The federation's name.
     pub federation: String,
     /// The month that was certified.
@@ -293,7 +299,7 @@ impl Story {
     }
 
     fn decide(&mut self, totals: &Totals, ledger: &Ledger) {
-        let (policy, round) = (ledger.federation().policy(), ledger.round());
+        let (policy, round) = (self.policy.clone(), ledger.round());
         let rounds = round.map(|round| round.matters(totals.owner)).unwrap_or_default();
         let Some(owner) = self.owner(totals.owner) else { return };
         for ((matter, round), counts) in policy.matters_of(totals.owner).zip(rounds).zip(&totals.matters) {
@@ -343,7 +349,7 @@ impl Story {
 
 /// A round that has just been opened.
 fn begin(ledger: &Ledger, round: &Round, entry: u64) -> Story {
-    let (federation, policy) = (ledger.federation(), ledger.federation().policy());
+    let (federation, policy) = (ledger.federation(), round.policy());
     let channels = |source| {
         let channel = |channel: &policy::Channel| Channel {
             number: channel.number,
@@ -374,6 +380,7 @@ fn begin(ledger: &Ledger, round: &Round, entry: u64) -> Story {
         matters: Vec::new(),
     };
     Story {
+        policy: policy.clone(),
         federation: federation.manifest().name.clone(),
         month: round.manifest().month,
         round: round.hash(),

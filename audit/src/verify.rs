@@ -9,12 +9,12 @@ use serde::Serialize;
 use wugan_protocol::{
     canary::CanaryList,
     file::FileKey,
-    hexes::{Digest, Hex},
+    hexes::Digest,
     ledger::{Closed, Ledger, Logged},
     log::{
         checkpoint::VerifiedCheckpoint,
-        merkle::{Growing, Tree},
-        note::{Note, SignatureLine},
+        merkle::Growing,
+        note::Note,
         tile::{Kind, Tile, entries_from_bytes},
         writer::LogWriter,
     },
@@ -22,6 +22,7 @@ use wugan_protocol::{
     month::Month,
     party::Party,
     policy::Policy,
+    reason::Reason,
     statement::{Announcement, Cosignature, Receipt, Statement},
 };
 
@@ -79,12 +80,14 @@ pub fn verify_with_canaries(
     };
     let entries = audit.entries();
     let federation = audit.federation(&entries, authority);
-    let ledger = federation.as_ref().map(|federation| {
-        audit.tree(&entries, federation);
-        audit.rules(&entries, federation, watch)
+    let ledger = federation.map(|federation| {
+        audit.tree(&entries, &federation);
+        let ledger = audit.rules(&entries, federation, watch);
+        audit.every_file(&entries, &ledger);
+        ledger
     });
     let report = Report {
-        federation: federation.map(|federation| federation.manifest().name.clone()),
+        federation: ledger.as_ref().map(|ledger| ledger.federation().manifest().name.clone()),
         entries: entries.len() as u64,
         months: audit.months,
         disclosures: audit.disclosures,
@@ -152,23 +155,12 @@ impl Audit<'_> {
 
     /// The federation of the first entry, under the policy in the folder.
     fn federation(&mut self, entries: &[Vec<u8>], authority: &[u8; 32]) -> Option<Federation> {
-        let policy = self.files.files.get(CATALOGUE).map(|bytes| Policy::read(bytes));
-        let policy = match policy {
-            Some(Ok(policy)) => policy,
-            Some(Err(error)) => {
-                self.find(Rule::Policy, error.to_string());
-                return None;
-            }
-            None => {
-                self.find(Rule::Policy, CATALOGUE);
-                return None;
-            }
-        };
+        let policy = self.policy(CATALOGUE)?;
         let Some(first) = entries.first() else {
             self.find(Rule::Manifest, "");
             return None;
         };
-        match Federation::verify(first, authority, Arc::new(policy)) {
+        match Federation::verify(first, authority, policy) {
             Ok(federation) => Some(federation),
             Err(error) => {
                 self.find_entry(Rule::Manifest, 0, None, error.to_string());
@@ -177,7 +169,26 @@ impl Audit<'_> {
         }
     }
 
-    /// The checkpoint, the tree that it signs, and every file.
+    fn policy(&mut self, name: &str) -> Option<Arc<Policy>> {
+        match self.files.files.get(name).map(|bytes| Policy::read(bytes)) {
+            Some(Ok(policy)) => return Some(Arc::new(policy)),
+            Some(Err(error)) => self.find(Rule::Policy, format!("{name}: {error}")),
+            None => self.find(Rule::Policy, name),
+        }
+        None
+    }
+
+    /// The next version of the manifest, under its policy in the folder; whether there is one.
+    fn version(&mut self, index: u64, line: &[u8], ledger: &mut Ledger) -> bool {
+        let Some(policy) = self.policy(&catalogue(ledger.federation().version() + 1)) else { return false };
+        let confirmed = ledger.confirm(line, policy);
+        if let Err(error) = &confirmed {
+            self.find_entry(Rule::Manifest, index, None, error.to_string());
+        }
+        confirmed.is_ok()
+    }
+
+    /// The checkpoint, and the tree that it signs.
     fn tree(&mut self, entries: &[Vec<u8>], federation: &Federation) {
         let mut growing = Growing::default();
         entries.iter().for_each(|entry| growing.push(entry));
@@ -193,7 +204,6 @@ impl Audit<'_> {
                 }
             }
         }
-        self.every_file(entries, tree);
     }
 
     /// A note whose bytes are exactly those that the log's key signed.
@@ -204,10 +214,11 @@ impl Audit<'_> {
     }
 
     /// No file but those that the entries give, and these with exactly the bytes that they give.
-    fn every_file(&mut self, entries: &[Vec<u8>], tree: Tree) {
+    fn every_file(&mut self, entries: &[Vec<u8>], ledger: &Ledger) {
         let mut expected = expected_files(entries);
+        let policies: BTreeSet<_> = ledger.in_force().skip(1).map(|later| catalogue(later.version())).collect();
         for (path, bytes) in &self.files.files {
-            let apart = [CHECKPOINT, CATALOGUE, COSIGNED].contains(&path.as_str());
+            let apart = [CHECKPOINT, CATALOGUE, COSIGNED].contains(&path.as_str()) || policies.contains(path);
             match expected.remove(path) {
                 Some(right) if right == *bytes => {}
                 Some(_) => self.find(Rule::FileAltered, path.as_str()),
@@ -215,7 +226,6 @@ impl Audit<'_> {
                 None => self.find(Rule::FileUnknown, path.as_str()),
             }
         }
-        debug_assert_eq!(tree.size, entries.len() as u64);
         for path in expected.into_keys() {
             self.find(Rule::FileMissing, path);
         }
@@ -225,11 +235,15 @@ impl Audit<'_> {
     }
 
     /// What each entry states, in order.
-    fn rules(&mut self, entries: &[Vec<u8>], federation: &Federation, watch: Watch<'_>) -> Ledger {
-        let mut ledger = Ledger::new(federation.clone());
+    fn rules(&mut self, entries: &[Vec<u8>], federation: Federation, watch: Watch<'_>) -> Ledger {
+        let mut ledger = Ledger::new(federation);
         let mut cosigned_before_next = true;
         for (index, line) in (0..).zip(entries) {
-            let admitted = match ledger.admit(line) {
+            let mut admitted = ledger.admit(line);
+            if matches!(admitted, Err(Reason::Unconfirmed)) && self.version(index, line, &mut ledger) {
+                admitted = ledger.admit(line);
+            }
+            let admitted = match admitted {
                 Ok(admitted) => admitted,
                 Err(reason) => {
                     self.find_entry(Rule::EntryRefused, index, None, reason.to_string());
@@ -244,7 +258,7 @@ impl Audit<'_> {
             let logged = ledger.apply(admitted);
             watch(&logged, &ledger);
             self.findings.extend(self.canaries.take(&logged, &ledger));
-            self.entry(&logged, &ledger, federation);
+            self.entry(&logged, &ledger);
             if logged.verdict.is_ok() && matches!(logged.signed.body().statement, Statement::RoundClosed {}) {
                 cosigned_before_next = false;
             }
@@ -253,12 +267,13 @@ impl Audit<'_> {
             self.quorum(&ledger, None);
         }
         self.disclosures = disclosures::totals(&ledger);
-        self.cosigned_file(ledger.closed(), federation);
+        self.cosigned_file(&ledger);
         ledger
     }
 
     /// One entry, as the ledger took it.
-    fn entry(&mut self, logged: &Logged, ledger: &Ledger, federation: &Federation) {
+    fn entry(&mut self, logged: &Logged, ledger: &Ledger) {
+        let federation = ledger.federation();
         let party = logged.party.map(|party| federation.party_name(party));
         let first = said(logged).is_none_or(|said| self.stated.insert(said));
         // What was under way at a close, and not said before, proves nothing against its signer.
@@ -296,7 +311,7 @@ impl Audit<'_> {
         let (Some(closed), federation) = (ledger.closed(), ledger.federation()) else { return };
         let bureau = federation.policy().coordinator;
         let members: BTreeSet<_> = closed.cosigned.keys().map(|party| party.member).filter(|m| *m != bureau).collect();
-        let (counted, needed) = (members.len(), usize::from(federation.manifest().quorum));
+        let (counted, needed) = (members.len(), usize::from(closed.quorum));
         if counted < needed {
             let month = ledger.counted().map(|counted| counted.month.to_string()).unwrap_or_default();
             let detail = format!("{month}: {counted} / {needed}");
@@ -305,11 +320,11 @@ impl Audit<'_> {
     }
 
     /// The note with cosignatures holds exactly those of the entries.
-    fn cosigned_file(&mut self, closed: Option<&Closed>, federation: &Federation) {
-        let expected = closed.filter(|closed| !closed.cosigned.is_empty());
+    fn cosigned_file(&mut self, ledger: &Ledger) {
+        let expected = ledger.closed().filter(|closed| !closed.cosigned.is_empty());
         let good = match (expected, self.files.files.contains_key(COSIGNED)) {
             (None, exists) => !exists,
-            (Some(closed), _) => self.cosigned_agrees(closed, federation).unwrap_or(false),
+            (Some(closed), _) => self.cosigned_agrees(closed, ledger.federation()).unwrap_or(false),
         };
         if !good {
             self.find(Rule::Cosigned, COSIGNED);
@@ -319,12 +334,8 @@ impl Audit<'_> {
     /// The lines of the log's key and, in the order of the manifest's members, of everybody who cosigned: nothing else.
     fn cosigned_agrees(&self, closed: &Closed, federation: &Federation) -> Option<bool> {
         let checkpoint = self.checkpoint(COSIGNED, federation)?;
-        let line = |(party, (time, signature)): (&Party, &(u64, Hex<64>))| {
-            Some(federation.cosigner_key(*party)?.cosignature_line(*time, &signature.0))
-        };
-        let cosigned: Vec<SignatureLine> = closed.cosigned.iter().map(line).collect::<Option<_>>()?;
         let (_log, lines) = checkpoint.note().lines().split_first()?;
-        Some(checkpoint.tree() == closed.tree && lines == cosigned)
+        Some(checkpoint.tree() == closed.tree && lines.iter().eq(closed.cosigned.values()))
     }
 }
 
@@ -351,5 +362,10 @@ fn expected_files(entries: &[Vec<u8>]) -> BTreeMap<String, Vec<u8>> {
 /// The file of the log's signed tree.
 pub const CHECKPOINT: &str = "checkpoint";
 const COSIGNED: &str = "cosigned";
-/// The policy that the log's manifest names.
+/// The policy that the log's first manifest names.
 pub const CATALOGUE: &str = "catalogue.toml";
+
+/// The file of the policy that a later version of the manifest names.
+pub fn catalogue(version: u32) -> String {
+    format!("catalogue.{version}.toml")
+}

@@ -30,6 +30,8 @@ pub enum Request {
     Close {},
     /// Makes the open round void, so that the month can be opened anew.
     Abandon {},
+    /// Puts the next version of the federation manifest into the log, from when on it is in force.
+    Adopt {},
 }
 
 impl Request {
@@ -106,6 +108,11 @@ pub enum Done {
         /// Its month.
         month: Month,
     },
+    /// A version of the federation manifest is in force.
+    Adopted {
+        /// Its number.
+        version: u32,
+    },
 }
 
 /// Why a request was not done. Times are seconds since 1970 UTC, names are ids.
@@ -178,6 +185,11 @@ pub enum Refusal {
     },
     /// The list is logged: the month counts.
     ListLogged {},
+    /// No version of the federation manifest after the one in force is known here.
+    NoVersion {
+        /// The one in force.
+        version: u32,
+    },
     /// Another rule of the log.
     Rule {
         /// Which.

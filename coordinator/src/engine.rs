@@ -7,7 +7,7 @@ use wugan_protocol::{
     envelope::{Signers, Unverified},
     file::FileKey,
     ledger::{Logged, RoundTimes},
-    manifest::Federation,
+    manifest::Versions,
     member::RestoreError,
     message::Message,
     party::{MemberNumber, Party},
@@ -54,6 +54,8 @@ pub enum Job {
 /// The coordinator. See the crate's documentation.
 pub struct CoordinatorEngine {
     log: Log,
+    /// The version of the federation manifest with which this run began.
+    version: u32,
     peers: Peers,
     bits: Bits,
     deliveries: Deliveries,
@@ -76,16 +78,19 @@ impl CoordinatorEngine {
     /// # Errors
     /// A log that is not this federation's.
     pub fn restore(
-        federation: Federation,
+        versions: impl Into<Versions>,
         signers: Signers,
         log: &[Vec<u8>],
         facts: &BTreeMap<String, Vec<u8>>,
         setup: Vec<Vec<u8>>,
         fresh: Box<dyn FnMut() -> [u8; 32] + Send>,
     ) -> Result<CoordinatorEngine, RestoreError> {
+        let witnessed = log.is_empty();
+        let log = Log::restore(versions, signers, log)?;
         Ok(CoordinatorEngine {
-            witnessed: log.is_empty(),
-            log: Log::restore(federation, signers, log)?,
+            witnessed,
+            version: log.federation().version(),
+            log,
             peers: Peers::default(),
             bits: Bits::restore(facts, fresh),
             deliveries: Deliveries::default(),
@@ -121,6 +126,9 @@ impl Engine for CoordinatorEngine {
         commands.extend(self.flush());
         commands.extend(later);
         commands.extend(reconciled);
+        if self.log.federation().version() != self.version {
+            commands.push(Command::Restart);
+        }
         commands
     }
 }
@@ -298,6 +306,7 @@ impl CoordinatorEngine {
             }
             Request::Close {} => close::close(&mut self.log, now),
             Request::Abandon {} => close::abandon(&mut self.log, now),
+            Request::Adopt {} => open::adopt(&mut self.log),
         };
         match done {
             Ok(done) => Response::Done { done },

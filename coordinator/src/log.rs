@@ -12,7 +12,7 @@ use wugan_protocol::{
     ledger::{Admitted, Ledger, Logged, Round, SECONDS_PER_DAY},
     limits::{ENTRIES_BYTES_PER_MESSAGE_MAX, ENTRIES_PER_MESSAGE_MAX},
     log::checkpoint::VerifiedCheckpoint,
-    manifest::Federation,
+    manifest::{Federation, Versions},
     member::RestoreError,
     message::Message,
     party::{MemberNumber, Party, Role},
@@ -42,8 +42,12 @@ pub(crate) struct Log {
 
 impl Log {
     /// Restores it from its entries.
-    pub(crate) fn restore(federation: Federation, signers: Signers, lines: &[Vec<u8>]) -> Result<Log, RestoreError> {
-        let ledger = Ledger::new(federation);
+    pub(crate) fn restore(
+        versions: impl Into<Versions>,
+        signers: Signers,
+        lines: &[Vec<u8>],
+    ) -> Result<Log, RestoreError> {
+        let ledger = Ledger::new(versions);
         let (fresh, bits, refused) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
         let (decisions, kept, cosigned) = (BTreeMap::new(), BTreeMap::new(), None);
         let (listed, ended) = (None, None);
@@ -164,12 +168,9 @@ impl Log {
 
     /// The signed tree of the last round's end with the cosignatures that came in.
     fn cosigned_note(&self) -> Option<Vec<u8>> {
-        let (federation, closed) = (self.federation(), self.ledger.closed()?);
-        let mut signed = VerifiedCheckpoint::sign(closed.tree, &federation.origin(), self.signers.log.as_ref()).ok()?;
-        for (party, (time, signature)) in &closed.cosigned {
-            let key = federation.cosigner_key(*party)?;
-            signed.add_cosignature(&key, *time, &signature.0).ok()?;
-        }
+        let (origin, closed) = (self.federation().origin(), self.ledger.closed()?);
+        let mut signed = VerifiedCheckpoint::sign(closed.tree, &origin, self.signers.log.as_ref()).ok()?;
+        closed.cosigned.values().for_each(|line| signed.add_cosignature(line.clone()));
         Some(signed.note().to_string().into_bytes())
     }
 

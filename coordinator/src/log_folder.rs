@@ -1,6 +1,7 @@
 //! The log's folder: C2SP tlog-tiles as plain files, which any web server can serve and other tools can read.
 //!
 //! ```text
+//! log/catalogue.toml      the policy that the first manifest names; catalogue.N.toml: that of its version N
 //! log/checkpoint          the signed tree of all entries (signed note)
 //! log/cosigned            the tree at the last round's end, with the cosignatures of the members
 //! log/tile/entries/NNN    entries, 256 to a file
@@ -8,7 +9,7 @@
 //! ```
 //!
 //! Order of writes: an entry is durable in the database before anybody else hears of it, so that no tree is ever signed
-//! whose entries can be lost. The files follow within a second: tiles, then the checkpoint over them, then partial tiles
+//! whose entries can be lost. The files follow within a second: policies that a manifest among the entries names, tiles, then the checkpoint over them, then partial tiles
 //! that wider ones replace are deleted. A crash between any two leaves files that the next start brings level with the
 //! database, by the same code.
 
@@ -42,6 +43,17 @@ pub(crate) struct LogFolder {
     signer: Arc<dyn Signer>,
     writer: LogWriter,
     cosigned: Option<Vec<u8>>,
+    policies: Vec<PublishedPolicy>,
+}
+
+/// A policy that stands in the log's folder once the log shows the manifest that names it.
+pub(crate) struct PublishedPolicy {
+    /// The signed line of the manifest.
+    pub(crate) manifest: Vec<u8>,
+    /// The file's name.
+    pub(crate) name: String,
+    /// The policy's exact bytes.
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl LogFolder {
@@ -55,6 +67,7 @@ impl LogFolder {
         signer: Arc<dyn Signer>,
         lines: &[Vec<u8>],
         cosigned: Option<&Vec<u8>>,
+        policies: Vec<PublishedPolicy>,
     ) -> io::Result<LogFolder> {
         fs::create_dir_all(folder)?;
         refuse_other(folder, key, lines)?;
@@ -64,6 +77,7 @@ impl LogFolder {
             signer,
             writer: LogWriter::empty(),
             cosigned: cosigned.cloned(),
+            policies,
         };
         for lines in lines.chunks(ENTRIES_AT_ONCE) {
             lines.iter().try_for_each(|line| log.append(line))?;
@@ -77,6 +91,9 @@ impl LogFolder {
     }
 
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        if let Some(policy) = self.policies.iter().find(|policy| policy.manifest == line) {
+            write(&self.folder.join(&policy.name), &policy.bytes)?;
+        }
         self.writer.append(line).map(drop).map_err(io::Error::other)
     }
 
@@ -227,7 +244,7 @@ mod tests {
     }
 
     fn open(folder: &Path, lines: &[Vec<u8>]) -> io::Result<LogFolder> {
-        LogFolder::open(folder, &vkey(), signer(), lines, None)
+        LogFolder::open(folder, &vkey(), signer(), lines, None, Vec::new())
     }
 
     fn files(folder: &Path) -> Vec<String> {

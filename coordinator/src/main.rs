@@ -35,6 +35,16 @@ enum Cli {
         #[arg(long)]
         json: bool,
     },
+    /// Put the next version of the federation manifest, which was confirmed here, into the log: from then on it is in force.
+    #[command(after_help = ADOPT_HELP)]
+    Adopt {
+        /// The service's admin socket.
+        #[arg(long, value_name = "SOCKET", default_value = "/run/wugan/admin.sock")]
+        socket: PathBuf,
+        /// Print the answer as one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
     /// Talk to the running service about the month's round.
     #[command(after_help = "Example:\n  wugan-coordinator round status --socket /run/wugan/admin.sock")]
     Round {
@@ -83,6 +93,14 @@ enum Round {
     Abandon,
 }
 
+const ADOPT_HELP: &str = "\
+Between rounds, once every member has had time to confirm the version: a member that has not stops, and says what to do.
+
+Example:
+  wugan-keys federation confirm --manifest manifest-2.json --policy catalogue-2.toml ...
+  systemctl restart wugan-coordinator
+  wugan-coordinator adopt";
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     wugan_transport::program(NAME, || match cli {
@@ -95,6 +113,7 @@ fn main() -> ExitCode {
             let findings = wugan_coordinator::check::check(&config)?;
             Ok(wugan_transport::check::print(&findings, json, language(), &mut io::stdout())?)
         }
+        Cli::Adopt { socket, json } => ask(&Client::new(socket), &Request::Adopt {}, json),
         Cli::Round { command: Round::Status { watch: true }, socket, json: false } => {
             wugan_coordinator::watch::watch(&Client::new(socket), language())?;
             Ok(true)

@@ -2,8 +2,8 @@
 
 use std::{fs, io, path::Path};
 
-use wugan_keys::store;
-use wugan_protocol::{engine::Ticket, party::Role};
+use wugan_keys::{commands::CATALOGUE, store};
+use wugan_protocol::{engine::Ticket, manifest::Federation, party::Role};
 use wugan_transport::{
     admin,
     home::{Home, Stored, fresh, read_config},
@@ -16,7 +16,7 @@ use crate::{
     admin::Request,
     config::Config,
     engine::{CoordinatorEngine, Job, Local},
-    log_folder::{COSIGNED, LogFolder},
+    log_folder::{COSIGNED, LogFolder, PublishedPolicy},
 };
 
 /// Runs the coordinator of a configuration file until SIGTERM.
@@ -29,12 +29,13 @@ pub fn run(config: &Path) -> Result<(), ServiceError> {
     let stored = home.stored()?;
     let announcements = base.join(&config.coordinator.announcements);
     let setup = read_announcements(&announcements).map_err(opening(&announcements))?;
-    let log = open_log(&home, &stored, &base.join(&config.member.policy))?;
+    let policies = policies(&home, &base.join(&config.member.policy), &config.member.versions_folder(&base))?;
+    let log = open_log(&home, &stored, policies)?;
     let socket = admin::open(&base.join(&config.coordinator.admin))?;
     let listen = Some(listen_socket(&config.server.listen)?);
-    let federation = home.federation.clone();
+    let versions = home.versions.clone();
     let signers = home.keys.signers();
-    let engine = CoordinatorEngine::restore(federation, signers, &stored.log, &stored.facts, setup, Box::new(fresh))?;
+    let engine = CoordinatorEngine::restore(versions, signers, &stored.log, &stored.facts, setup, Box::new(fresh))?;
     let worker = CoordinatorWorker { rounds: Rounds::new(home.state.join("rounds")) };
     let accept = home.federation.parties().filter(|party| *party != home.party).collect();
     let setup = Setup { listen, accept, log: Some(Box::new(log)), ..Setup::of(home) };
@@ -46,18 +47,30 @@ fn read(ticket: Ticket, line: &[u8]) -> Result<Local, String> {
     Request::read(line).map(|request| Local::Admin(ticket, request)).map_err(|refusal| refusal.line())
 }
 
-/// The log's folder, in it the policy that the log's manifest names, and beside it the key that verifies its
+/// The policies of all versions of the manifest that are known.
+fn policies(home: &Home, first: &Path, versions: &Path) -> Result<Vec<PublishedPolicy>, ServiceError> {
+    let path = |version: u32| versions.join(version.to_string()).join(CATALOGUE);
+    let number = |version: &Federation| version.version();
+    let begin = number(home.versions.first());
+    let read = |version: &Federation| {
+        let (is_first, number) = (number(version) == begin, number(version));
+        let path = if is_first { first.to_owned() } else { path(number) };
+        let name = if is_first { CATALOGUE.to_owned() } else { format!("catalogue.{number}.toml") };
+        let bytes = fs::read(&path).map_err(opening(&path))?;
+        Ok(PublishedPolicy { manifest: version.signed().bytes().to_vec(), name, bytes })
+    };
+    home.versions.iter().map(read).collect()
+}
+
+/// The log's folder, in it the policies that the log's manifests name, and beside it the key that verifies its
 /// checkpoints.
-fn open_log(home: &Home, stored: &Stored, policy: &Path) -> Result<LogFolder, ServiceError> {
+fn open_log(home: &Home, stored: &Stored, policies: Vec<PublishedPolicy>) -> Result<LogFolder, ServiceError> {
     let (folder, vkey) = (home.state.join("log"), home.state.join("log.vkey"));
     let key = home.federation.log_key().map_err(io::Error::other).map_err(opening(&vkey))?;
     let written = store::write_public(&vkey, format!("{key}\n").as_bytes()).map_err(io::Error::other);
     written.map_err(opening(&vkey))?;
-    let catalogue = folder.join("catalogue.toml");
-    let copied = fs::create_dir_all(&folder).and_then(|()| fs::read(policy));
-    let copied = copied.and_then(|bytes| store::write_public(&catalogue, &bytes).map_err(io::Error::other));
-    copied.map_err(opening(&catalogue))?;
-    let log = LogFolder::open(&folder, &key, home.keys.log.clone(), &stored.log, stored.facts.get(COSIGNED));
+    let cosigned = stored.facts.get(COSIGNED);
+    let log = LogFolder::open(&folder, &key, home.keys.log.clone(), &stored.log, cosigned, policies);
     log.map_err(opening(&folder))
 }
 

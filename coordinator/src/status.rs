@@ -10,6 +10,7 @@ use wugan_protocol::{
     file::FileKey,
     hexes::Digest,
     ledger::{Ledger, Round},
+    manifest::Federation,
     month::Month,
     party::{MemberNumber, Party},
     policy::Policy,
@@ -33,6 +34,10 @@ pub struct Status {
     pub connected: Vec<String>,
     /// How many parties there are besides the coordinator itself.
     pub parties: u64,
+    /// The version of the federation manifest in force.
+    pub version: u32,
+    /// The next one, if it is confirmed here and can be adopted.
+    pub next_version: Option<u32>,
     /// Where the last round stands.
     pub phase: Phase,
     /// The open round, or the last one.
@@ -192,7 +197,6 @@ struct View<'a> {
 
 pub(crate) fn read(log: &Log, peers: &Peers, started: u64, now: u64) -> Status {
     let federation = log.federation();
-    let policy = federation.policy();
     let round = log.ledger().round();
     Status {
         now,
@@ -200,7 +204,9 @@ pub(crate) fn read(log: &Log, peers: &Peers, started: u64, now: u64) -> Status {
         connected: peers.connected().map(|party| federation.party_name(party)).collect(),
         parties: federation.parties().count() as u64 - 1,
         phase: Phase::of(log.ledger()),
-        round: round.map(|round| View { log, peers, policy, round, started }.read()),
+        version: federation.version(),
+        next_version: log.ledger().next_version().map(Federation::version),
+        round: round.map(|round| View { log, peers, policy: round.policy(), round, started }.read()),
     }
 }
 
@@ -225,7 +231,7 @@ impl View<'_> {
             owners,
             waits_for,
             cosigned: cosigned.len() as u64,
-            quorum: u64::from(self.log.federation().manifest().quorum),
+            quorum: u64::from(self.quorum()),
             cosigning: cosigning.map(|member| self.policy.member_id(*member).to_owned()).collect(),
         }
     }
@@ -235,6 +241,11 @@ impl View<'_> {
         let closed = self.log.ledger().closed().filter(|_| self.closed());
         let parties = closed.into_iter().flat_map(|closed| closed.cosigned.keys());
         parties.map(|party| party.member).filter(|member| self.may_cosign(*member)).collect()
+    }
+
+    fn quorum(&self) -> u16 {
+        let closed = self.log.ledger().closed().filter(|_| self.closed());
+        closed.map_or(self.log.federation().manifest().quorum, |closed| closed.quorum)
     }
 
     fn closed(&self) -> bool {

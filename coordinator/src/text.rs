@@ -59,6 +59,10 @@ texts! {
         ListLogged
             "the list is logged, so this month counts and cannot be abandoned; close it as it is"
             "名单已入日志，本月已计数，不能作废；请按现状关闭";
+        NoVersion { version: u32 }
+            "version {version} of the federation manifest is in force, and no later one is known to this service; confirm the \
+             next with `wugan-keys federation confirm`, restart this service, and try again"
+            "联合体清单第 {version} 版现行有效，本服务不知有更新的版本；请用 `wugan-keys federation confirm` 确认新版并重启本服务后再试";
         Rule { reason: Reason } "against the rules of the log: {reason}" "不符合日志规则：{reason}";
         Opened { month: Month, pools: String, enrolment: String, rows: String }
             "the round of {month} is open: pools until {pools} at least, enrolment until {enrolment}, records and rows until {rows}"
@@ -75,6 +79,14 @@ texts! {
         RoundClosedWithout { undecided: String }
             "the round is closed without decisions for {undecided}: their people wait for the next month"
             "轮次已关闭，{undecided} 本月无结论，其人员顺延至下月";
+        Version { version: u32 } "version {version} of the federation manifest is in force" "联合体清单第 {version} 版现行有效";
+        NextVersion { version: u32 }
+            "version {version} is confirmed here; once members have confirmed it too: `wugan-coordinator adopt`"
+            "第 {version} 版已在本机确认；待各成员也确认后执行 `wugan-coordinator adopt`";
+        Adopted { version: u32 }
+            "version {version} of the federation manifest is in the log and in force; members that have confirmed it go on with it, \
+             all others stop and say so"
+            "联合体清单第 {version} 版已入日志并生效；已确认的成员按其继续，其余成员将停止并提示";
         AbandonedDone { month: Month }
             "the round of {month} is void; the month may be opened anew"
             "{month} 轮次已作废；该月可重新开启";

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use wugan_protocol::{
     envelope::{Body, EnvelopeError, Head, Signed, Signer, Unverified},
     hexes::sha256,
-    manifest::{AUTHORITY, Federation, FederationError, roles_of},
+    manifest::{AUTHORITY, Federation, FederationError, members_outside, roles_of},
     party::{MemberNumber, Role},
     policy::Policy,
     statement::{FederationManifest, Member, OwnerLimits, RoleKey, Statement},
@@ -103,11 +103,13 @@ impl Authority {
             sender: AUTHORITY.to_owned(),
             role: Role::Authority,
             seq: u64::from(draft.version) - 1,
-            prev: before.map(|(signed, _)| signed.hash()),
+            prev: before.as_ref().map(|(signed, _)| signed.hash()),
             time: now,
         };
         let signed = Body { head, statement: Statement::FederationManifest(manifest) }.sign(&self.identity)?;
-        Ok(Federation::verify(signed.bytes(), &self.public_key(), Arc::clone(policy))?)
+        let federation = Federation::verify(signed.bytes(), &self.public_key(), Arc::clone(policy))?;
+        before.map_or(Ok(()), |(before, _)| federation.check_follows(&before))?;
+        Ok(federation)
     }
 
     fn read_previous(&self, line: &[u8]) -> Result<(Signed, FederationManifest), SignError> {
@@ -205,7 +207,7 @@ wugan_protocol::texts! {
 
 /// More than two thirds of the members, none of the coordinator's bureau counted.
 fn smallest_quorum(policy: &Policy) -> u16 {
-    policy.matcher_number() * 2 / 3 + 1
+    (members_outside(policy) * 2 / 3 + 1) as u16
 }
 
 /// The members in the order of their numbers: the matcher's is the last.

@@ -4,6 +4,7 @@
 mod canaries;
 mod check;
 mod summary;
+mod versions;
 
 use std::{
     path::{Path, PathBuf},
@@ -39,6 +40,7 @@ use crate::{
 pub use canaries::{CANARIES_SUFFIX, CANARY_LIST, canaries_issue, read_canaries};
 pub use check::{Finding, Problem, check};
 pub use summary::{FederationSummary, MemberSummary};
+pub use versions::{CATALOGUE, Change, MANIFEST, federation_confirm, read_versions};
 
 /// `authority new`: makes `authority.key.age` and `authority.pub` (hexadecimal and a line feed); the storage key too,
 /// where there is none. Returns the public key.
@@ -222,6 +224,10 @@ texts! {
         Policy { path: PathBuf, source: PolicyError } "{path}: {source}" "{path}：{source}";
         /// The federation manifest.
         Federation { path: PathBuf, source: FederationError } "{path}: {source}" "{path}：{source}";
+        /// A confirmed version.
+        Confirm { folder: PathBuf, error: std::io::Error }
+            "{folder}: {error}; the version is not confirmed"
+            "{folder}：{error}；该版本未确认";
         /// The draft.
         Draft { path: PathBuf, problem: TomlProblem }
             "{path}: {problem}; `wugan-keys federation sign --help` shows a draft"

@@ -11,11 +11,13 @@ use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser, builder::Typ
 use wugan_keys::{
     Authority, Custody,
     card::Fingerprint,
-    commands::{self, FederationSummary, Finding, Problem},
+    commands::{self, Change, FederationSummary, Finding, Problem},
     harden::harden,
     language,
 };
 use wugan_protocol::{
+    hexes::Digest,
+    manifest::Federation,
     month::Month,
     party::Role,
     text::{Failure, Say},
@@ -164,6 +166,26 @@ enum FederationCommand {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Shows what the next version of the manifest changes, and confirms it here: this member's programs act on it from
+    /// when on the log shows it
+    #[command(after_help = CONFIRM_HELP)]
+    Confirm {
+        /// The signed manifest of the next version
+        #[arg(value_name = "MANIFEST")]
+        manifest: PathBuf,
+        /// The catalogue.toml that it names
+        #[arg(value_name = "CATALOGUE")]
+        catalogue: PathBuf,
+        #[command(flatten)]
+        federation: FederationFiles,
+        /// Folder of confirmed versions, as the programs' configuration names it; without it, `versions` beside the manifest
+        /// of --federation
+        #[arg(long, value_name = "DIR")]
+        versions: Option<PathBuf>,
+        /// Do not ask; for scripts
+        #[arg(long)]
+        yes: bool,
+    },
     /// Verifies a manifest and shows it
     #[command(
         after_help = "Example:\n  wugan-keys federation show --federation manifest.json --policy catalogue.toml \
@@ -177,6 +199,14 @@ enum FederationCommand {
         json: bool,
     },
 }
+
+const CONFIRM_HELP: &str = "\
+--federation and --policy name the first version, as in the programs' configuration. Compare the fingerprints that are shown
+with what their owners tell you; the running program needs a restart only if it has stopped for lack of this version.
+
+Example:
+  wugan-keys federation confirm manifest-2.json catalogue-2.toml --federation manifest.json --policy catalogue.toml \
+--authority authority.pub";
 
 #[derive(Subcommand)]
 enum CanariesCommand {
@@ -279,11 +309,36 @@ fn run_federation(command: FederationCommand) -> Result<ExitCode, Failure> {
             let federation = commands::federation_sign(&authority, &policy, &draft, &cards, &out, &custody, now()?)?;
             say(FederationSummary::of(&federation)?.said(language()).trim_end())
         }
+        FederationCommand::Confirm { manifest, catalogue, federation: files, versions, yes } => {
+            let FederationFiles { federation, policy, authority } = files;
+            let versions = versions.unwrap_or_else(|| federation.with_file_name("versions"));
+            let confirmed = commands::read_versions(&federation, &policy, &authority, &versions)?;
+            let agreed = |next: &Federation, changes: &[Change]| agree(next, changes, yes);
+            match commands::federation_confirm(confirmed, &versions, &manifest, &catalogue, agreed)? {
+                Some(folder) => say(&folder.display().to_string()),
+                None => Ok(ExitCode::FAILURE),
+            }
+        }
         FederationCommand::Show { federation: FederationFiles { federation, policy, authority }, json } => {
             let summary = FederationSummary::of(&commands::read_federation(&federation, &policy, &authority)?)?;
             if json { say(&to_json(&summary)?) } else { say(summary.said(language()).trim_end()) }
         }
     }
+}
+
+/// Shows what a version changes and asks, unless `yes`; whether the operator agrees.
+fn agree(next: &Federation, changes: &[Change], yes: bool) -> std::io::Result<bool> {
+    let language = language();
+    let mut out = std::io::stderr();
+    writeln!(out, "{}", Text::NextVersion { version: next.version(), hash: next.hash() }.said(language))?;
+    changes.iter().try_for_each(|change| writeln!(out, "  {}", change.said(language)))?;
+    if yes {
+        return Ok(true);
+    }
+    write!(out, "{}", Text::Agree.said(language))?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(answer.trim() == "yes")
 }
 
 fn run_check(dir: &Path, json: bool) -> Result<ExitCode, Failure> {
@@ -336,6 +391,10 @@ texts! {
         Harden { error: std::io::Error } "cannot forbid core dumps: {error}" "无法禁止核心转储：{error}";
         Result { error: std::io::Error } "cannot write the result: {error}" "无法写出结果：{error}";
         Clock "the clock is before 1970" "系统时钟早于 1970 年";
+        NextVersion { version: u32, hash: Digest }
+            "version {version} of the federation manifest, {hash}, changes:"
+            "联合体清单第 {version} 版（{hash}）的变更：";
+        Agree "type yes to confirm it for this member: " "输入 yes 为本成员确认：";
         Fine { file: String } "{file}: ok" "{file}：正常";
         Wrong { file: String, problem: Problem } "{file}: {problem}" "{file}：{problem}";
     }

@@ -16,7 +16,7 @@ use wugan_protocol::{
     envelope::{Signers, Unverified},
     hexes::Hex,
     ledger::Logged,
-    manifest::Federation,
+    manifest::Versions,
     member::{CHECKPOINT, Member, RestoreError},
     message::Message,
     party::{MemberNumber, Party, Role},
@@ -27,7 +27,7 @@ use wugan_protocol::{
 use wugan_transport::home::Stored;
 
 use crate::{
-    admin::Request,
+    admin::{Refusal, Request, Response},
     work::{Done, Job},
 };
 use disclosing::Disclosing;
@@ -71,17 +71,16 @@ impl NodeEngine {
     /// # Errors
     /// State that is not this node's.
     pub fn restore(
-        federation: Federation,
+        versions: impl Into<Versions>,
         number: MemberNumber,
         signers: Signers,
         stored: Stored,
         epochs: Vec<u32>,
     ) -> Result<NodeEngine, RestoreError> {
         let party = Party { member: number, role: Role::Node };
-        let owner = federation.owner_limits(number).is_some();
-        let coordinator = federation.key(federation.coordinator());
-        let member =
-            Member::restore(federation, party, signers, &stored.log, &stored.own, stored.facts.get(CHECKPOINT))?;
+        let member = Member::restore(versions, party, signers, &stored.log, &stored.own, stored.facts.get(CHECKPOINT))?;
+        let owner = member.federation().owner_limits(number).is_some();
+        let coordinator: Vec<_> = member.ledger().keys_of(member.federation().coordinator()).collect();
         let mut engine = NodeEngine {
             serving: Serving::restore(&stored.facts, epochs)?,
             enrolling: Enrolling::restore(&stored.facts),
@@ -94,7 +93,7 @@ impl NodeEngine {
             owner,
         };
         // Entries of others do not verify under the coordinator's key, and are none of those noted.
-        let read = |line: &Vec<u8>| Unverified::read(line).ok()?.verify(&coordinator?).ok();
+        let read = |line: &Vec<u8>| coordinator.iter().find_map(|key| Unverified::read(line).ok()?.verify(key).ok());
         stored.log.iter().filter_map(read).for_each(|signed| engine.note(&signed));
         Ok(engine)
     }
@@ -199,6 +198,12 @@ impl Engine for NodeEngine {
     type Job = Job;
 
     fn handle(&mut self, input: Input<Local>, now: u64) -> Commands {
+        if !self.member.is_listed() {
+            return match input {
+                Input::Local(Local::Admin(ticket, _)) => vec![Command::Answer(ticket, unlisted().line())],
+                input => self.member.follow(input, now),
+            };
+        }
         let (coordinator, aggregator) = (self.member.federation().coordinator(), self.member.federation().aggregator());
         let mut commands = match input {
             Input::Tick => self.delete_expired(now),
@@ -226,6 +231,10 @@ impl Engine for NodeEngine {
         commands.extend(self.reconcile(now));
         commands
     }
+}
+
+fn unlisted() -> Response {
+    Response::Refused { refusal: Refusal::Rule { reason: Reason::NotMember } }
 }
 
 /// Facts whose names begin with `prefix/`, by the rest of their names.

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use wugan_keys::commands::read_canaries;
+use wugan_keys::{
+    canaries::{Canaries, CanariesError},
+    commands::{CommandError, read_canaries},
+};
 use wugan_protocol::{
     engine::{Fact, Ticket},
     hexes::sha256,
@@ -35,20 +38,32 @@ pub fn run(config: &Path) -> Result<(), ServiceError> {
     let department = base.join(&config.node.department);
     let (federation, member) = (home.federation.clone(), home.party.member);
     let (signers, epochs) = (home.keys.signers(), home.keys.epochs.keys().copied().collect());
-    let engine = NodeEngine::restore(federation.clone(), member, signers, stored, epochs)?;
+    let engine = NodeEngine::restore(home.versions.clone(), member, signers, stored, epochs)?;
     let places = Places { department: &department, state: &home.state, bad_percent_max: config.node.bad_percent_max };
-    let canaries = config.node.canaries.as_ref().map(|file| {
-        let read = read_canaries(&base.join(file), &base.join(&config.member.authority), federation.policy(), member);
-        read.map_err(HomeError::from)
-    });
-    let worker = NodeWorker::new(federation.policy().clone(), member, places, &mut home.keys);
-    let worker = worker.with_canaries(canaries.transpose()?);
+    let file = config.node.canaries.as_ref().map(|file| base.join(file));
+    let canaries = file.map(|file| canaries(&file, &base.join(&config.member.authority), &home));
+    let worker = NodeWorker::new(member, places, &mut home.keys);
+    let worker = worker.with_canaries(canaries.transpose()?.flatten());
     tracing::info!(curve = oprf::curve_backend(), department = federation.policy().member_id(member), "node starts");
     let owner = federation.owner_limits(member).is_some();
     let servers = [federation.coordinator(), federation.matcher(), federation.aggregator()];
     let dial = servers.into_iter().filter(|server| owner || server.role != Role::Aggregator).collect();
     let setup = Setup { dial, ..Setup::of(home) };
     Ok(shell::run(setup, engine, worker, |locals, desk| admin::serve(socket, desk, locals, read))?)
+}
+
+/// The authority's canaries for this member. Those of another policy are left out after a change of policy, until the
+/// authority has issued new ones.
+fn canaries(file: &Path, authority: &Path, home: &Home) -> Result<Option<Canaries>, HomeError> {
+    let changed = home.versions.iter().any(|other| other.policy().hash != home.federation.policy().hash);
+    match read_canaries(file, authority, home.federation.policy(), home.party.member) {
+        Ok(canaries) => Ok(Some(canaries)),
+        Err(error @ CommandError::Canaries { error: CanariesError::OtherPolicy, .. }) if changed => {
+            tracing::warn!("going on without canaries: {error}");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What the engine is told of a line of the staff's, or the line that refuses it.

@@ -53,8 +53,10 @@ use crate::{
 };
 
 /// A round as jobs need it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct RoundTask {
+    /// The policy under which it was opened.
+    pub policy: Arc<Policy>,
     /// The round's hash.
     pub hash: Digest,
     /// The round id.
@@ -287,7 +289,6 @@ pub struct Answered {
 
 /// Does a node's jobs.
 pub struct NodeWorker {
-    policy: Arc<Policy>,
     member: MemberNumber,
     department: PathBuf,
     bad_percent_max: u32,
@@ -313,7 +314,7 @@ pub struct Places<'a> {
 
 impl NodeWorker {
     /// A worker for this member, which takes the OPRF keys out of `keys`.
-    pub fn new(policy: Arc<Policy>, member: MemberNumber, places: Places<'_>, keys: &mut PartyKeys) -> NodeWorker {
+    pub fn new(member: MemberNumber, places: Places<'_>, keys: &mut PartyKeys) -> NodeWorker {
         let vault = |kind| Vault::new(places.state, kind, &keys.storage);
         let cache = Cache::new(vault(CACHE));
         NodeWorker {
@@ -326,7 +327,6 @@ impl NodeWorker {
             bad_percent_max: places.bad_percent_max,
             epochs: std::mem::take(&mut keys.epochs),
             canaries: None,
-            policy,
             member,
             cache,
         }
@@ -342,14 +342,14 @@ impl NodeWorker {
     }
 
     /// Reads roster and channels. The roster comes first: enrolment, the longest part of a first round, rests on it.
-    fn prepare(&self, task: RoundTask, channels: &[u16], roster: bool, tell: &mut dyn FnMut(Done)) -> io::Result<u64> {
+    fn prepare(&self, task: &RoundTask, channels: &[u16], roster: bool, tell: &mut dyn FnMut(Done)) -> io::Result<u64> {
         let seed = round_seed(&self.sealed, task.hash)?;
         let mut quarantine = Quarantine::create(&self.department).map_err(io::Error::other)?;
         if roster {
             tell(self.read_roster(task, &mut quarantine)?);
         }
         let mut evaluated = 0;
-        for channel in self.policy.channels_of(self.member) {
+        for channel in task.policy.channels_of(self.member) {
             let window = Window::new(task.month.last_day(), channel.window_days);
             let mut source = CsvSource::new(&self.department, &format!("channels/{}.csv", channel.id));
             let wanted = channels.contains(&channel.number);
@@ -374,9 +374,9 @@ impl NodeWorker {
         Ok(evaluated)
     }
 
-    fn read_roster(&self, task: RoundTask, quarantine: &mut Quarantine) -> io::Result<Done> {
-        let own: Vec<String> = self.policy.matters_of(self.member).map(|matter| matter.id.clone()).collect();
-        let all = self.policy.matters.iter().map(|matter| matter.id.clone()).collect();
+    fn read_roster(&self, task: &RoundTask, quarantine: &mut Quarantine) -> io::Result<Done> {
+        let own: Vec<String> = task.policy.matters_of(self.member).map(|matter| matter.id.clone()).collect();
+        let all = task.policy.matters.iter().map(|matter| matter.id.clone()).collect();
         let matters = Matters::new(&own, &all).ok_or_else(|| io::Error::other("a matter is unknown to the policy"))?;
         let mut rows = Sorter::new(&self.spill, PEOPLE_MEMORY_BYTES);
         let keep = |person, matter| rows.push(roster_row(person, matter));
@@ -404,7 +404,7 @@ impl NodeWorker {
 
     fn make_pools(
         &self,
-        task: RoundTask,
+        task: &RoundTask,
         seed: &RoundSeed,
         channel: u16,
         people: Sorter<PERSON_BYTES>,
@@ -423,8 +423,8 @@ impl NodeWorker {
             id: task.id,
             seed,
             source,
-            groups: self.policy.group_count,
-            size_step: self.policy.pool_size_step,
+            groups: task.policy.group_count,
+            size_step: task.policy.pool_size_step,
         };
         Ok((maker.make(channel, people()?)?, evaluated))
     }
@@ -459,7 +459,7 @@ impl NodeWorker {
 
     fn make_rows(
         &self,
-        task: RoundTask,
+        task: &RoundTask,
         sources: &BTreeMap<MemberNumber, SourceEpoch>,
         matters: &[MatterRound],
     ) -> io::Result<Done> {
@@ -473,7 +473,7 @@ impl NodeWorker {
             rounds: &self.rounds,
             spill: &self.spill,
             cache: &self.cache,
-            policy: &self.policy,
+            policy: &task.policy,
             round: task.hash,
             id: task.id,
             seed: &seed,
@@ -486,14 +486,14 @@ impl NodeWorker {
         Ok(Done::Rows { round: task.hash, made: maker.make(&map, &rows)?, evaluated })
     }
 
-    fn deliver(&self, task: RoundTask) -> Result<Done, RunError> {
-        let matters: Vec<&Matter> = self.policy.matters_of(self.member).collect();
+    fn deliver(&self, task: &RoundTask) -> Result<Done, RunError> {
+        let matters: Vec<&Matter> = task.policy.matters_of(self.member).collect();
         let (map, snapshot) = (RowMap::of(&self.sealed, task.hash), Snapshot::of(&self.sealed, task.hash));
         let bytes =
             decisions::read(self.rounds.open(task.hash, FileKey::Decisions { owner: self.member })?, matters.len())?;
         let month = task.month.to_string();
         let canaries = RoundCanaries::load(&self.sealed, task.hash)?;
-        let (department, policy, canaries) = (&self.department, &self.policy, canaries.as_ref());
+        let (department, policy, canaries) = (&self.department, &task.policy, canaries.as_ref());
         let table = decisions::Table { department, month: &month, policy, canaries };
         let decisions::Written { path, canaries } = table.write(&matters, &snapshot, &map, &bytes)?;
         let text = format!("decisions of {month} are in {}", path.display());
@@ -540,17 +540,17 @@ impl Worker<Job, Local> for NodeWorker {
         let mut tell = |done| tell(Local::Done(done));
         let done = match job {
             Job::Prepare { task, channels, roster } => self
-                .prepare(task, &channels, roster, &mut tell)
+                .prepare(&task, &channels, roster, &mut tell)
                 .map(|evaluated| Done::Prepared { round: task.hash, evaluated }),
             Job::Plan { round, sources, pending, first } => self.plan(round, &sources, &pending, first),
             Job::Load { batch } => self.enrolment.elements(batch).map(|blinded| Done::Loaded { batch, blinded }),
             Job::Accept { context, key, evaluated, proof } => self.accept(context, &key, &evaluated, &proof),
             Job::Evaluate { context, entry, blinded } => self.evaluate(context, entry, &blinded),
-            Job::MakeRows { task, sources, matters } => self.make_rows(task, &sources, &matters),
+            Job::MakeRows { task, sources, matters } => self.make_rows(&task, &sources, &matters),
             Job::Delete(expired) => self.delete(expired),
             Job::FindRow(ticket, find) => Ok(Done::RowFound { ticket, found: self.find_row(&find) }),
             Job::WriteDisclosure(told) => self.write_disclosure(&told),
-            Job::Deliver { task } => match self.deliver(task) {
+            Job::Deliver { task } => match self.deliver(&task) {
                 Err(RunError::Refused(reason)) => Ok(Done::NotDelivered { round: task.hash, reason }),
                 Err(RunError::Io(error)) => Err(error),
                 Ok(done) => Ok(done),

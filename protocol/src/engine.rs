@@ -140,6 +140,8 @@ pub enum Command<J> {
     Tell(Severity, String),
     /// Stop: going on would do harm.
     Stop(Stop),
+    /// Begin again with what is durable: another version of the federation manifest is in force.
+    Restart,
 }
 
 impl<J> Command<J> {
@@ -158,6 +160,7 @@ impl<J> Command<J> {
             Command::Answer(ticket, line) => Command::Answer(ticket, line),
             Command::Tell(severity, text) => Command::Tell(severity, text),
             Command::Stop(stop) => Command::Stop(stop),
+            Command::Restart => Command::Restart,
         }
     }
 }
@@ -173,6 +176,11 @@ crate::texts! {
             "{who} has seen {entries} entries of the log, this coordinator has {held}: its log was set back; stop, and \
              put the latest copy of the state folder back"
             "{who} 已见到日志 {entries} 条，本协调方只有 {held} 条：本机日志被旧备份覆盖；请停机，并恢复最新的状态文件夹";
+        /// The operator has to look at it first.
+        Unconfirmed { version: u32 }
+            "the log shows version {version} of the federation manifest, which is not confirmed here: compare it with the \
+             authority's word, confirm it with `wugan-keys federation confirm`, and start again"
+            "日志中出现联合体清单第 {version} 版，本机尚未确认：请与授权方核对后用 `wugan-keys federation confirm` 确认，再重新启动";
         /// An entry.
         Unwritten(error: EnvelopeError) "an entry cannot be written: {error}" "条目无法写成：{error}";
         /// The log's tree.

@@ -5,6 +5,7 @@
 
 mod disclosure;
 mod round;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,8 +19,9 @@ use crate::{
     log::{
         cosignature::verify_tree,
         merkle::{Growing, Tree},
+        note::SignatureLine,
     },
-    manifest::Federation,
+    manifest::{Federation, Versions},
     month::Month,
     oprf,
     party::{MemberNumber, Party, Role},
@@ -33,16 +35,19 @@ use crate::{
 /// The state that the log's entries lead to.
 #[derive(Clone, Debug)]
 pub struct Ledger {
+    /// Every version of the manifest that is known, and the one in force.
+    versions: Versions,
     federation: Federation,
     entries: u64,
     tree: Growing,
-    heads: BTreeMap<Party, Place>,
+    /// Each party's place, by role and id: numbers may change from version to version.
+    heads: BTreeMap<(Role, String), Place>,
     keys: BTreeMap<SourceEpoch, Hex<32>>,
     batches: BTreeMap<(MemberNumber, u64), Batch>,
     charged: BTreeMap<(MemberNumber, SourceEpoch), u64>,
     counted: Option<Counted>,
-    /// Every round that was opened, and when.
-    rounds: BTreeMap<Digest, u64>,
+    /// Every round that was opened.
+    rounds: BTreeMap<Digest, Opened>,
     deletions: BTreeSet<(Party, Digest, Kept)>,
     /// Rounds that counted and were closed.
     past: BTreeMap<Digest, PastRound>,
@@ -79,6 +84,8 @@ pub struct Logged {
 pub struct Batch {
     /// Hash of the owner's signed entry.
     pub entry: Digest,
+    /// The version of the federation manifest that it names, to which proofs are bound.
+    pub federation: Digest,
     /// What the owner signed.
     pub statement: EnrolmentBatch,
     /// Digest of each answer that was logged.
@@ -90,8 +97,17 @@ pub struct Batch {
 pub struct Closed {
     /// The tree.
     pub tree: Tree,
-    /// Who cosigned it: when, by its own clock, and the signature, which was verified.
-    pub cosigned: BTreeMap<Party, (u64, Hex<64>)>,
+    /// Who cosigned it, with the line for the signed note, which was verified.
+    pub cosigned: BTreeMap<Party, SignatureLine>,
+    /// How many members outside the coordinator's bureau must.
+    pub quorum: u16,
+}
+
+/// When a round was opened, and under which version of the manifest.
+#[derive(Clone, Copy, Debug)]
+struct Opened {
+    time: u64,
+    version: Digest,
 }
 
 /// The last counted round.
@@ -114,9 +130,11 @@ pub struct Place {
 
 impl Ledger {
     /// The state before the first entry.
-    pub fn new(federation: Federation) -> Ledger {
+    pub fn new(versions: impl Into<Versions>) -> Ledger {
+        let versions = versions.into();
         Ledger {
-            federation,
+            federation: versions.first().clone(),
+            versions,
             entries: 0,
             tree: Growing::default(),
             heads: BTreeMap::new(),
@@ -135,7 +153,7 @@ impl Ledger {
     }
 
     /// Checks that a line may be the log's next entry: the federation manifest itself as the first, afterwards
-    /// documents that members signed, each in its own sequence.
+    /// documents that members signed, each in its own sequence, and between rounds the manifest's next version.
     ///
     /// # Errors
     /// The reason for which nobody may append it.
@@ -147,11 +165,16 @@ impl Ledger {
         }
         let unverified = Unverified::read(line).map_err(|_| Reason::Malformed)?;
         let (id, role) = unverified.claimed();
+        if role == Role::Authority {
+            return self.admit_version(unverified);
+        }
         let party = self.federation.party(id, role).ok_or(Reason::NotMember)?;
         let key = self.federation.key(party).ok_or(Reason::NotMember)?;
         let signed = unverified.verify(&key).map_err(|_| Reason::BadSignature)?;
         let head = &signed.body().head;
-        if head.federation != Some(self.federation.hash()) {
+        // What was under way when a version came names the one before, under which the signer had the same key.
+        let named = self.signer(head).and_then(|(version, party)| version.key(party));
+        if named != Some(key) {
             return Err(Reason::OtherFederation);
         }
         if self.place(party) != (Place { seq: head.seq, prev: head.prev }) {
@@ -184,15 +207,20 @@ impl Ledger {
 
     fn place_at_end(&mut self, entry: Admitted, verdict: Result<(), Reason>) -> Logged {
         let Admitted { party, signed } = entry;
-        if let Some(party) = party {
-            self.heads.insert(party, Place { seq: signed.body().head.seq + 1, prev: Some(signed.hash()) });
-        }
         let index = self.entries;
+        let head = &signed.body().head;
+        if party.is_some() {
+            let place = Place { seq: head.seq + 1, prev: Some(signed.hash()) };
+            self.heads.insert((head.role, head.sender.clone()), place);
+        } else if let Some(next) = self.next_version().filter(|_| index > 0) {
+            self.federation = next.clone();
+        }
         self.entries += 1;
         self.tree.push(signed.bytes());
         if verdict.is_ok() && matches!(signed.body().statement, Statement::RoundClosed {}) {
             let tree = self.tree.tree();
-            self.closed = Some(Closed { tree, cosigned: BTreeMap::new() });
+            let quorum = self.federation.manifest().quorum;
+            self.closed = Some(Closed { tree, cosigned: BTreeMap::new(), quorum });
             self.ends.insert(tree.size, tree);
         }
         Logged { index, party, signed, verdict }
@@ -200,7 +228,8 @@ impl Ledger {
 
     /// Where a party's next entry stands in its sequence.
     pub fn place(&self, party: Party) -> Place {
-        self.heads.get(&party).copied().unwrap_or_default()
+        let id = self.federation.policy().member_id(party.member).to_owned();
+        self.heads.get(&(party.role, id)).copied().unwrap_or_default()
     }
 
     /// The head of a party's entry at `place`; `in_round` binds it to the open round.
@@ -231,7 +260,7 @@ impl Ledger {
         self.closed.as_ref()
     }
 
-    /// The federation.
+    /// The federation, by the version of its manifest that is in force.
     pub fn federation(&self) -> &Federation {
         &self.federation
     }
@@ -249,12 +278,14 @@ impl Ledger {
     /// Whether an entry has no effect only because a close came before it into the log: that proves nothing against its
     /// signer, who could not know. The coordinator orders the log, so that its own entries are never late.
     pub fn is_late(&self, logged: &Logged) -> bool {
-        let Some(party) = logged.party.filter(|party| party.role != Role::Coordinator) else { return false };
+        if logged.party.is_none_or(|party| party.role == Role::Coordinator) {
+            return false;
+        }
         let body = logged.signed.body();
         match (logged.verdict, &body.statement, body.head.round) {
             (Err(Reason::TooLate | Reason::Deleted), _, _) => true,
             (Err(Reason::OtherRound), Statement::Cosignature(Cosignature { size, signature }), None) => {
-                let (end, key) = (self.ends.get(size), self.federation.cosigner_key(party));
+                let (end, key) = (self.ends.get(size), self.cosigner_key(&body.head));
                 end.zip(key).is_some_and(|(tree, key)| {
                     verify_tree(*tree, &self.federation.origin(), &key, body.head.time, &signature.0).is_ok()
                 })
@@ -334,11 +365,11 @@ impl Ledger {
             return Err(Reason::OtherRound);
         }
         match &body.statement {
-            Statement::KeyEpoch(epoch) => self.state_epoch(party, epoch),
-            Statement::EnrolmentBatch(batch) => self.state_batch(party, batch, signed.hash()),
+            Statement::KeyEpoch(epoch) => self.state_epoch(party, &body.head, epoch),
+            Statement::EnrolmentBatch(batch) => self.state_batch(party, signed, batch),
             Statement::Evaluation(evaluation) => self.state_evaluation(party, evaluation),
             Statement::RoundManifest(manifest) => self.state_round(manifest, signed),
-            Statement::Cosignature(cosignature) => self.state_cosignature(party, cosignature, body.head.time),
+            Statement::Cosignature(cosignature) => self.state_cosignature(party, &body.head, cosignature),
             Statement::Refusal { entry, reason } => {
                 self.state_refusal(party, *entry, *reason);
                 Ok(())
@@ -360,7 +391,7 @@ impl Ledger {
                         self.counted = Some(Counted { month: round.manifest().month, opened: round.opened() });
                     }
                     Statement::RoundClosed {} => {
-                        let past = PastRound::of(round, self.federation.policy().owners());
+                        let past = PastRound::of(round);
                         self.past.insert(round.hash(), past);
                     }
                     _ => {}
@@ -370,7 +401,7 @@ impl Ledger {
         }
     }
 
-    fn state_epoch(&mut self, party: Party, statement: &KeyEpoch) -> Result<(), Reason> {
+    fn state_epoch(&mut self, party: Party, head: &Head, statement: &KeyEpoch) -> Result<(), Reason> {
         let source = SourceEpoch { source: party.member, epoch: statement.epoch };
         let next = self.epoch(party.member).map_or(1, |epoch| epoch.epoch + 1);
         if statement.epoch != next {
@@ -380,7 +411,7 @@ impl Ledger {
             return Err(Reason::KeyReused);
         }
         let key = oprf::PublicKey::from_bytes(&statement.key.0).map_err(|_| Reason::BadElement)?;
-        let federation = self.federation.hash().0;
+        let federation = head.federation.ok_or(Reason::OtherFederation)?.0;
         let context = oprf::KeyContext { federation, source: source.source, epoch: source.epoch };
         let proof = oprf::Proof::from_bytes(&statement.proof.0).map_err(|_| Reason::KeyProof)?;
         oprf::verify_key(&key, &context, &proof).map_err(|_| Reason::KeyProof)?;
@@ -388,7 +419,8 @@ impl Ledger {
         Ok(())
     }
 
-    fn state_batch(&mut self, party: Party, batch: &EnrolmentBatch, entry: Digest) -> Result<(), Reason> {
+    fn state_batch(&mut self, party: Party, signed: &Signed, batch: &EnrolmentBatch) -> Result<(), Reason> {
+        let federation = signed.body().head.federation.ok_or(Reason::OtherFederation)?;
         if batch.batch != self.next_batch(party.member) {
             return Err(Reason::OutOfSequence);
         }
@@ -406,7 +438,7 @@ impl Ledger {
         if batch.sources.is_empty() || !ascending || batch.sources.iter().any(|source| source.source == party.member) {
             return Err(Reason::Malformed);
         }
-        let record = Batch { entry, statement: batch.clone(), answers: BTreeMap::new() };
+        let record = Batch { entry: signed.hash(), federation, statement: batch.clone(), answers: BTreeMap::new() };
         self.batches.insert((party.member, batch.batch), record);
         Ok(())
     }
@@ -433,19 +465,19 @@ impl Ledger {
         Ok(())
     }
 
-    fn state_cosignature(&mut self, party: Party, cosignature: &Cosignature, time: u64) -> Result<(), Reason> {
+    fn state_cosignature(&mut self, party: Party, head: &Head, cosignature: &Cosignature) -> Result<(), Reason> {
+        let key = self.cosigner_key(head).ok_or(Reason::NotAllowed)?;
         let closed = self.closed.as_mut().ok_or(Reason::BeforeItsTime)?;
-        let key = self.federation.cosigner_key(party).ok_or(Reason::NotAllowed)?;
         if closed.tree.size != cosignature.size {
             return Err(Reason::OtherRound);
         }
         if closed.cosigned.contains_key(&party) {
             return Err(Reason::Repeated);
         }
-        let signature = cosignature.signature;
-        let verified = verify_tree(closed.tree, &self.federation.origin(), &key, time, &signature.0);
+        let (time, signature) = (head.time, cosignature.signature.0);
+        let verified = verify_tree(closed.tree, &self.federation.origin(), &key, time, &signature);
         verified.map_err(|_| Reason::BadSignature)?;
-        closed.cosigned.insert(party, (time, signature));
+        closed.cosigned.insert(party, key.cosignature_line(time, &signature));
         Ok(())
     }
 
@@ -453,13 +485,17 @@ impl Ledger {
         if self.open_round().is_some() {
             return Err(Reason::Repeated);
         }
+        let version = self.federation.hash();
+        if signed.body().head.federation != Some(version) {
+            return Err(Reason::OtherFederation);
+        }
         let hash = sha256(&signed.body().canonical().map_err(|_| Reason::Malformed)?);
         let opened = signed.body().head.time;
         self.check_round(manifest, opened)?;
         if self.rounds.contains_key(&hash) {
             return Err(Reason::RoundReused);
         }
-        self.rounds.insert(hash, opened);
+        self.rounds.insert(hash, Opened { time: opened, version });
         self.round = Some(Round::new(self.federation.policy().clone(), signed.hash(), hash, manifest.clone(), opened));
         Ok(())
     }
@@ -471,7 +507,7 @@ impl Ledger {
         let round = head.round.ok_or(Reason::OtherRound)?;
         let opened = self.rounds.get(&round).ok_or(Reason::OtherRound)?;
         let kept_for = self.federation.policy().days_kept(of).saturating_mul(SECONDS_PER_DAY);
-        let early = head.time.saturating_add(CLOCKS_APART_SECONDS_MAX) < opened.saturating_add(kept_for);
+        let early = head.time.saturating_add(CLOCKS_APART_SECONDS_MAX) < opened.time.saturating_add(kept_for);
         if early || self.open_round().map(Round::hash) == Some(round) {
             return Err(Reason::BeforeItsTime);
         }

@@ -1,6 +1,10 @@
 //! The federation manifest, usable only as verified: signed by the authority, and in agreement with the policy.
 
+mod versions;
+
 use std::{collections::BTreeSet, sync::Arc};
+
+pub use versions::Versions;
 
 use crate::{
     envelope::{EnvelopeError, Head, Signed, Unverified},
@@ -9,7 +13,7 @@ use crate::{
     log::note::{Algorithm, KeyError, VerifierKey},
     party::{MemberNumber, Party, Role},
     policy::Policy,
-    statement::{FederationManifest, OwnerLimits, RoleKey, Statement},
+    statement::{FederationManifest, Member, OwnerLimits, RoleKey, Statement},
 };
 
 /// A federation whose manifest and policy were checked against each other.
@@ -19,6 +23,9 @@ pub struct Federation {
     signed: Signed,
     manifest: FederationManifest,
     policy: Arc<Policy>,
+    authority: [u8; 32],
+    /// Hash of the version with which the log began: it names the log.
+    first: Digest,
 }
 
 impl Federation {
@@ -36,7 +43,55 @@ impl Federation {
         }
         check(&manifest, &policy)?;
         let hash = sha256(&signed.body().canonical()?);
-        Ok(Federation { hash, signed, manifest, policy })
+        Ok(Federation { hash, signed, manifest, policy, authority: *authority, first: hash })
+    }
+
+    /// Verifies the version that follows this one in the same log.
+    ///
+    /// # Errors
+    /// As [`Federation::verify`]; also a version that does not name this one, or that changes what a log rests on.
+    pub fn next(&self, line: &[u8], policy: Arc<Policy>) -> Result<Federation, FederationError> {
+        let next = Federation::verify(line, &self.authority, policy)?;
+        next.check_follows(&self.signed)?;
+        Ok(Federation { first: self.first, ..next })
+    }
+
+    /// Checks that this version may follow another, of which only the signed manifest is at hand.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_follows(&self, before: &Signed) -> Result<(), FederationError> {
+        let Statement::FederationManifest(manifest) = &before.body().statement else {
+            return Err(FederationError::NotAManifest);
+        };
+        let hash = sha256(&before.body().canonical()?);
+        let named = self.manifest.previous == hash.to_string() && self.signed.body().head.prev == Some(before.hash());
+        let (version, follows) = (self.version(), manifest.version);
+        if !named || follows.checked_add(1) != Some(version) {
+            return Err(FederationError::NotNext { version, follows });
+        }
+        // The matcher's number is the last, and follows from how many departments there are.
+        let departments = manifest.members.iter().filter(|member| !has(member, Role::Matcher));
+        let mut places = (0..).zip(departments);
+        if let Some((_, lost)) = places.find(|(place, member)| self.policy.member_number(&member.id) != Some(*place)) {
+            return Err(FederationError::Renumbered(lost.id.clone()));
+        }
+        let log = |manifest: &FederationManifest| {
+            let coordinator = manifest.members.iter().find(|member| has(member, Role::Coordinator));
+            let key = coordinator.and_then(|member| member.roles.iter().find(|role| role.role == Role::Coordinator));
+            coordinator.zip(key).map(|(member, role)| (member.id.clone(), role.log))
+        };
+        if log(manifest) == log(&self.manifest) { Ok(()) } else { Err(FederationError::OtherLog) }
+    }
+
+    /// The version, from 1.
+    pub fn version(&self) -> u32 {
+        self.manifest.version
+    }
+
+    /// The authority's public key.
+    pub fn authority(&self) -> &[u8; 32] {
+        &self.authority
     }
 
     /// SHA-256 of the manifest's canonical body.
@@ -69,9 +124,9 @@ impl Federation {
         self.role_key(party).map(|role| role.log.0)
     }
 
-    /// The log's origin, which names its key and those of its cosigners.
+    /// The log's origin, which names its key and those of its cosigners: the same for all versions in one log.
     pub fn origin(&self) -> String {
-        format!("wugan/{}", hex::encode(&self.hash.0[..8]))
+        format!("wugan/{}", hex::encode(&self.first.0[..8]))
     }
 
     /// The key with which the coordinator signs the log's trees.
@@ -167,6 +222,21 @@ crate::texts! {
         OtherPolicy { expected: Digest, found: Digest }
             "the manifest is for another catalogue.toml (SHA-256 {expected}, this one has {found}); fetch the agreed file"
             "清单对应的是另一份 catalogue.toml（SHA-256 {expected}，而本机这份为 {found}）；请取得约定的文件";
+        /// Not the next version.
+        NotNext { version: u32, follows: u32 }
+            "the manifest of version {version} does not follow the one of version {follows} that is in force: it must have the next \
+             number and name the hash of the one before"
+            "第 {version} 版清单并非现行第 {follows} 版的下一版：版本号须连续，并指明前一版的哈希";
+        /// Numbers mean something in the log.
+        Renumbered(id: String)
+            "department {id} has lost its place: departments keep their order in catalogue.toml, new ones come last, and one that \
+             leaves stays there with left = true"
+            "部门 {id} 的次序已变：catalogue.toml 中原有部门保持原次序，新部门排在最后，退出的部门保留并标明 left = true";
+        /// A log has one key.
+        OtherLog
+            "the manifest changes the coordinator's bureau or its log key, by which the log is known; keep both, or begin a new \
+             federation with a log of its own"
+            "清单更换了协调方或其日志密钥，而日志以此识别：请保留两者，或另建联合体和新日志";
         /// Members are not the policy's departments and matcher.
         Members
             "the manifest's members are not the policy's departments in order, followed by the matcher"
@@ -192,6 +262,10 @@ crate::texts! {
             "the quorum of {quorum} is not more than two thirds of the members outside the coordinator's bureau"
             "法定数 {quorum} 未超过协调方以外成员的三分之二";
     }
+}
+
+fn has(member: &Member, role: Role) -> bool {
+    member.roles.iter().any(|key| key.role == role)
 }
 
 /// Under this id the authority signs, which is no member.
@@ -230,16 +304,22 @@ fn check(manifest: &FederationManifest, policy: &Policy) -> Result<(), Federatio
             return Err(FederationError::Address(member.id.clone()));
         }
     }
-    let outside = manifest.members.len() - 1;
+    let outside = members_outside(policy);
     if usize::from(manifest.quorum) * 3 <= outside * 2 || usize::from(manifest.quorum) > outside {
         return Err(FederationError::Quorum(manifest.quorum));
     }
     owners_match(manifest, policy).then_some(()).ok_or(FederationError::Owners)
 }
 
-/// The roles that the policy gives a member, in the order of the manifest.
+/// How many members there are outside the coordinator's bureau, the matcher among them: those who cosign.
+pub fn members_outside(policy: &Policy) -> usize {
+    policy.departments.iter().filter(|department| !department.left).count()
+}
+
+/// The roles that the policy gives a member, in the order of the manifest: none to one that has left.
 pub fn roles_of(policy: &Policy, member: MemberNumber) -> impl Iterator<Item = Role> {
-    let node = (member != policy.matcher_number()).then_some(Role::Node);
+    let stays = policy.departments.get(usize::from(member)).is_some_and(|department| !department.left);
+    let node = stays.then_some(Role::Node);
     let matcher = (member == policy.matcher_number()).then_some(Role::Matcher);
     let aggregator = (member == policy.aggregator).then_some(Role::Aggregator);
     let coordinator = (member == policy.coordinator).then_some(Role::Coordinator);

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    engine::{Command, Fact, Offer, Severity, Stop},
+    engine::{Command, Fact, Input, Offer, Severity, Stop},
     envelope::{Body, Head, Signed, Signers, Unverified},
     file::FileKey,
     hexes::{Digest, Hex, sha256},
@@ -13,7 +13,7 @@ use crate::{
         checkpoint::{CheckpointError, VerifiedCheckpoint},
         cosignature::sign_tree,
     },
-    manifest::Federation,
+    manifest::{Federation, Versions},
     message::Message,
     party::{Party, Role},
     reason::Reason,
@@ -70,21 +70,21 @@ crate::texts! {
 
 impl Member {
     /// Restores a member from its copy of the log and its own entries, in order; `checkpoint` is the note that it
-    /// stored as [`CHECKPOINT`].
+    /// stored as [`CHECKPOINT`], `versions` are those that its operator has confirmed.
     ///
     /// # Errors
     /// State that is not this member's.
     pub fn restore(
-        federation: Federation,
+        versions: impl Into<Versions>,
         party: Party,
         signers: Signers,
         log: &[Vec<u8>],
         own: &[Vec<u8>],
         checkpoint: Option<&Vec<u8>>,
     ) -> Result<Member, RestoreError> {
+        let ledger = Ledger::new(versions);
         let mut seen =
-            checkpoint.map(|note| open(&federation, note)).transpose().map_err(|_| RestoreError::Checkpoint)?;
-        let ledger = Ledger::new(federation);
+            checkpoint.map(|note| open(ledger.federation(), note)).transpose().map_err(|_| RestoreError::Checkpoint)?;
         let (outbox, place) = (BTreeMap::new(), Place::default());
         let (refused, announced) = (BTreeSet::new(), BTreeMap::new());
         let (pending, pending_bytes, connected) = (Vec::new(), 0, false);
@@ -103,21 +103,35 @@ impl Member {
         let shown = member.ledger.place(party);
         let mut agrees = shown == member.place;
         for line in own {
-            member.restore_own(line)?;
+            if !member.restore_own(line, agrees)? {
+                break;
+            }
             agrees |= shown == member.place;
         }
         if agrees { Ok(member) } else { Err(RestoreError::SetBack) }
     }
 
-    fn restore_own(&mut self, line: &[u8]) -> Result<(), RestoreError> {
-        let unverified = Unverified::read(line).map_err(|_| RestoreError::Own)?;
-        let signed = unverified.verify(&self.signers.identity.public_key()).map_err(|_| RestoreError::Own)?;
+    /// Takes an own entry back. False for one that the log does not show (`beyond`) and a former identity key signed:
+    /// nobody may append it any more.
+    fn restore_own(&mut self, line: &[u8], beyond: bool) -> Result<bool, RestoreError> {
+        let by = |key: &[u8; 32]| Unverified::read(line).and_then(|read| read.verify(key)).ok();
+        let mine = by(&self.signers.identity.public_key());
+        let signed = match mine {
+            Some(signed) => signed,
+            None => {
+                let signed = self.ledger.keys_of(self.party).find_map(|key| by(&key)).ok_or(RestoreError::Own)?;
+                if beyond {
+                    return Ok(false);
+                }
+                signed
+            }
+        };
         let head = &signed.body().head;
         if (Place { seq: head.seq, prev: head.prev }) != self.place {
             return Err(RestoreError::Own);
         }
         self.remember(&signed);
-        Ok(())
+        Ok(true)
     }
 
     /// Who this is.
@@ -138,6 +152,13 @@ impl Member {
     /// The open round, unless this member refused it.
     pub fn round(&self) -> Option<&Round> {
         self.ledger.open_round().filter(|round| !self.refused.contains(&round.entry()))
+    }
+
+    /// Whether the version in force lists this member with its present keys. One that is not listed yet only follows
+    /// the log, until the version that lists it comes.
+    pub fn is_listed(&self) -> bool {
+        let listed = (self.federation().key(self.party), self.federation().tree_key(self.party));
+        listed == (Some(self.signers.identity.public_key()), Some(self.signers.log.public_key()))
     }
 
     /// Whether the coordinator is connected.
@@ -173,13 +194,32 @@ impl Member {
         self.pending.clear();
         self.pending_bytes = 0;
         let follow = Message::Follow { entries: self.ledger.entries() };
-        let submit = self.outbox.values().map(|line| Message::Submit { line: line.clone() });
+        let submit = self.outbox.values().filter(|_| self.is_listed());
+        let submit = submit.map(|line| Message::Submit { line: line.clone() });
         [follow].into_iter().chain(submit).map(|message| Command::Send(coordinator.clone(), message)).collect()
     }
 
     /// The coordinator is gone.
     pub fn down(&mut self) {
         self.connected = false;
+    }
+
+    /// All that a member does which is not listed yet: it follows the log.
+    pub fn follow<L, J>(&mut self, input: Input<L>, now: u64) -> Vec<Command<J>> {
+        let coordinator = self.federation().coordinator();
+        match input {
+            Input::Up(party) if party == coordinator => self.up(),
+            Input::Down(party) if party == coordinator => {
+                self.down();
+                Vec::new()
+            }
+            Input::Message(from, Message::Entries { first, lines }) if from == coordinator => {
+                self.entries(first, lines)
+            }
+            Input::Message(from, Message::Checkpoint { note }) if from == coordinator => self.checkpoint(note, now).1,
+            Input::File(offer) => vec![Command::Refuse { ticket: offer.ticket, reason: Reason::NotMember }],
+            _ => Vec::new(),
+        }
     }
 
     /// Takes entries of the log, which wait for the checkpoint that covers them.
@@ -207,11 +247,21 @@ impl Member {
         for line in lines {
             let admitted = match self.ledger.admit(&line) {
                 Ok(admitted) => admitted,
+                Err(Reason::Unconfirmed) => {
+                    commands.push(Command::Stop(Stop::Unconfirmed { version: self.federation().version() + 1 }));
+                    break;
+                }
                 Err(reason) => {
                     commands.push(self.blame(reason));
                     break;
                 }
             };
+            if self.ledger.entries() > 0 && admitted.party().is_none() {
+                // Everything here rests on the version that was in force at start.
+                facts.push(Fact::Log(self.ledger.entries(), line));
+                commands.push(Command::Restart);
+                break;
+            }
             let counted = self.ledger.counted();
             facts.push(Fact::Log(self.ledger.entries(), line));
             let entry = self.ledger.apply(admitted);
@@ -224,7 +274,9 @@ impl Member {
         if !logged.is_empty() && self.ledger.entries() == end {
             facts.push(Fact::Set(CHECKPOINT.to_owned(), note));
         }
-        commands.extend(self.cosign(now));
+        if self.is_listed() {
+            commands.extend(self.cosign(now));
+        }
         (logged, in_one_commit(facts, commands))
     }
 
@@ -304,7 +356,7 @@ impl Member {
     /// # Errors
     /// Why the file is refused.
     pub fn announced_file(&self, offer: &Offer) -> Result<(Digest, Announcement), Reason> {
-        announced_file(self.federation(), offer)
+        announced_file(&self.ledger, offer)
     }
 
     fn remember(&mut self, signed: &Signed) {
@@ -335,6 +387,7 @@ impl Member {
     /// Refuses, in the log, what the servers must not state. `counted` is the last counted round before the entry.
     fn judge<J>(&mut self, logged: &Logged, counted: Option<Counted>, now: u64) -> Vec<Command<J>> {
         let server = logged.party.filter(|party| party.role != Role::Node && *party != self.party);
+        let server = server.filter(|_| self.is_listed());
         let reason = logged.verdict.err().or_else(|| self.too_soon(logged, counted?, now));
         let (Some(party), Some(reason)) = (server, reason) else { return Vec::new() };
         if self.ledger.is_late(logged) {
@@ -369,20 +422,16 @@ fn open(federation: &Federation, note: &[u8]) -> Result<VerifiedCheckpoint, Chec
 ///
 /// # Errors
 /// Why the file is refused.
-pub fn announced_file(federation: &Federation, offer: &Offer) -> Result<(Digest, Announcement), Reason> {
-    let key = federation.key(offer.from).ok_or(Reason::NotMember)?;
+pub fn announced_file(ledger: &Ledger, offer: &Offer) -> Result<(Digest, Announcement), Reason> {
+    ledger.federation().key(offer.from).ok_or(Reason::NotMember)?;
     let unverified = Unverified::read(&offer.line).map_err(|_| Reason::Malformed)?;
-    if unverified.claimed() != (federation.policy().member_id(offer.from.member), offer.from.role) {
+    if unverified.claimed() != (ledger.federation().policy().member_id(offer.from.member), offer.from.role) {
         return Err(Reason::NotAnnounced);
     }
-    let signed = unverified.verify(&key).map_err(|_| Reason::BadSignature)?;
-    let head = &signed.body().head;
-    if head.federation != Some(federation.hash()) {
-        return Err(Reason::OtherFederation);
-    }
+    let signed = ledger.verify(&offer.line)?;
     match &signed.body().statement {
         Statement::Announcement(announcement) if announcement.digest == offer.digest => {
-            Ok((head.round.ok_or(Reason::OtherRound)?, announcement.clone()))
+            Ok((signed.body().head.round.ok_or(Reason::OtherRound)?, announcement.clone()))
         }
         Statement::Announcement(_) => Err(Reason::DigestDiffers),
         _ => Err(Reason::NotAnnounced),

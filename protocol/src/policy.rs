@@ -121,6 +121,8 @@ pub struct Department {
     pub name: Name,
     /// Whether it pays benefits.
     pub roster_owner: bool,
+    /// Whether it has left the federation: then it keeps its number, and has neither a role nor anything else.
+    pub left: bool,
 }
 
 /// One kind of record in one department.

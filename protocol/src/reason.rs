@@ -108,4 +108,6 @@ reasons! {
         "超过联合体清单规定的每月披露次数";
     NotSuspected = 41 "the row is not suspected because of records of that class"
         "该行并非因该类记录而列为疑似";
+    Unconfirmed = 42 "a version of the federation manifest that is not confirmed here"
+        "联合体清单的新版本未在本机确认";
 }

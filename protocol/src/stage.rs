@@ -22,7 +22,7 @@ use crate::{
     file::FileKey,
     hexes::Digest,
     ledger::{Ledger, Round, SECONDS_PER_DAY},
-    manifest::Federation,
+    manifest::{Federation, Versions},
     member::{CHECKPOINT, Member, RestoreError},
     message::Message,
     party::Party,
@@ -62,7 +62,7 @@ impl Stage {
     /// # Errors
     /// State that is not this party's.
     pub fn restore(
-        federation: Federation,
+        versions: impl Into<Versions>,
         party: Party,
         signers: Signers,
         restored: Restored<'_>,
@@ -70,19 +70,31 @@ impl Stage {
     ) -> Result<Stage, RestoreError> {
         let key = signers.identity.public_key();
         let seen = restored.facts.get(CHECKPOINT);
-        let member = Member::restore(federation, party, signers, restored.log, restored.own, seen)?;
-        let own = restored.own.iter().map(|line| Unverified::read(line).and_then(|entry| entry.verify(&key)));
-        let own: Vec<_> = own.collect::<Result<_, _>>().map_err(|_| RestoreError::Own)?;
-        let stated = own.iter().filter_map(|entry| Some((entry.body().head.round?, entry.body().statement.clone())));
+        let member = Member::restore(versions, party, signers, restored.log, restored.own, seen)?;
+        let keys: Vec<_> = [key].into_iter().chain(member.ledger().keys_of(party)).collect();
+        let read = |line| keys.iter().find_map(|key| Unverified::read(line).ok()?.verify(key).ok());
+        let own = restored.own.iter().filter_map(|line| read(line));
+        let stated = own.filter_map(|entry| Some((entry.body().head.round?, entry.body().statement.clone())));
+        let stated = stated.collect();
         Ok(Stage {
             member,
             facts: restored.facts,
             fresh,
             connected: BTreeSet::new(),
-            stated: stated.collect(),
+            stated,
             held: Vec::new(),
             sending: BTreeMap::new(),
         })
+    }
+
+    /// Whether the federation manifest in force lists this party. One that it does not list yet only follows the log.
+    pub fn is_listed(&self) -> bool {
+        self.member.is_listed()
+    }
+
+    /// All that a party does which is not listed yet.
+    pub fn follow<L, J>(&mut self, input: Input<L>, now: u64) -> Vec<Command<J>> {
+        self.member.follow(input, now)
     }
 
     /// Takes an input; what comes from the party's own surroundings is for the caller.

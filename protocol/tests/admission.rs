@@ -34,7 +34,7 @@ fn only_a_members_own_next_entry_is_admitted() {
     assert_eq!(admitted(|head| head.sender = "clinic".into(), police), Some(Reason::BadSignature));
     assert_eq!(admitted(|head| head.sender = "nobody".into(), police), Some(Reason::NotMember));
     assert_eq!(admitted(|head| head.role = Role::Matcher, police), Some(Reason::NotMember));
-    assert_eq!(admitted(|head| head.role = Role::Authority, police), Some(Reason::NotMember));
+    assert_eq!(admitted(|head| head.role = Role::Authority, police), Some(Reason::BadSignature));
     assert_eq!(admitted(|head| head.seq += 1, police), Some(Reason::OutOfSequence));
     assert_eq!(admitted(|head| head.seq = 0, police), Some(Reason::OutOfSequence));
     assert_eq!(admitted(|head| head.prev = None, police), Some(Reason::OutOfSequence));
@@ -76,7 +76,7 @@ fn the_log_begins_with_the_federation_manifest_and_holds_it_once() {
     let keys = Log::with_keys();
     assert_eq!(empty.admit(&keys.lines[1]).err(), Some(Reason::OtherFederation));
     assert!(empty.admit(&log.lines[0]).is_ok());
-    assert_eq!(log.ledger.admit(&log.lines[0]).err(), Some(Reason::NotMember));
+    assert_eq!(log.ledger.admit(&log.lines[0]).err(), Some(Reason::OtherFederation));
 }
 
 /// Whether a line is admitted that stands for the police's next entry with another text, signed correctly.

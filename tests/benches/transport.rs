@@ -63,7 +63,7 @@ fn files(c: &mut Criterion) {
     let peers = || {
         let peer = |(party, identity): &(Party, Identity)| Peer {
             party: *party,
-            key: identity.public_key(),
+            keys: vec![identity.public_key()],
             name: party.role.name().into(),
         };
         identities.iter().map(peer).collect()
@@ -74,7 +74,7 @@ fn files(c: &mut Criterion) {
     let listening = config(&receiver.1, RECEIVER, peers(), folder.path());
     let listening = HubConfig { listen: Some(socket), accept: vec![SENDER], ..listening };
     let dialling = config(&sender.1, SENDER, peers(), folder.path());
-    let dialling = HubConfig { dial: vec![(RECEIVER, address)], ..dialling };
+    let dialling = HubConfig { dial: vec![(RECEIVER, vec![address])], ..dialling };
 
     let thread = thread::spawn(move || runtime().block_on(keep(listening)));
     let runtime = runtime();

@@ -84,7 +84,8 @@ pub fn authority(dir: &Path) -> anyhow::Result<Vec<u8>> {
 /// # Errors
 /// The first entry that should not be there.
 pub fn audit(log: &[Vec<u8>], authority: &[u8]) -> Result<Audited, AuditError> {
-    let mut auditor = Auditor { keys: BTreeMap::new(), heads: BTreeMap::new(), federation: None, order: None };
+    let (keys, heads, versions) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    let mut auditor = Auditor { keys, heads, versions, order: None };
     for (line, number) in log.iter().zip(1..) {
         auditor.take(line, authority).map_err(|what| AuditError { line: number, what })?;
     }
@@ -95,10 +96,12 @@ pub fn audit(log: &[Vec<u8>], authority: &[u8]) -> Result<Audited, AuditError> {
 
 /// Who may sign, and where each signer stands.
 struct Auditor {
+    /// By the version of the manifest in force.
     keys: BTreeMap<String, Vec<u8>>,
     /// The next sequence number and the hash of the entry before, by `member/role`.
     heads: BTreeMap<String, (u64, String)>,
-    federation: Option<String>,
+    /// Hashes of the versions of the manifest, and of their lines.
+    versions: Vec<(String, String)>,
     order: Option<Order>,
 }
 
@@ -110,21 +113,39 @@ impl Auditor {
         let body = &entry["body"];
         let who = format!("{}/{}", text(body, "sender")?, text(body, "role")?);
         let canonical = serde_json::to_vec(body).map_err(|error| error.to_string())?;
-        let Some(federation) = self.federation.clone() else {
+        if self.order.is_none() || body["type"] == "federation_manifest" {
             verify(&entry, &canonical, authority)?;
-            self.federation = Some(hash(&canonical));
-            self.keys = keys(body)?;
-            self.order = Some(Order::new(body)?);
-            return Ok(());
-        };
+            return self.version(body, hash(&canonical), hash(line));
+        }
         verify(&entry, &canonical, self.keys.get(&who).ok_or("signed by nobody of the federation")?)?;
-        ensure(text(body, "federation")? == federation, "of another federation")?;
+        let federation = text(body, "federation")?;
+        ensure(self.versions.iter().any(|(known, _)| known == federation), "of another federation")?;
+        ensure(body["type"] != "round_manifest" || self.is_in_force(federation), "a round under a past version")?;
         let (seq, prev) = self.heads.get(&who).cloned().unwrap_or_default();
         ensure(number(body, "seq")? == seq && text(body, "prev")? == prev, "out of its signer's sequence")?;
         let line_hash = hash(line);
         self.heads.insert(who.clone(), (seq + 1, line_hash.clone()));
         let order = self.order.as_mut().ok_or("the first entry is no manifest")?;
         order.take(body, &who, &line_hash, &hash(&canonical))
+    }
+}
+
+impl Auditor {
+    fn is_in_force(&self, version: &str) -> bool {
+        self.versions.last().is_some_and(|(hash, _)| hash == version)
+    }
+
+    /// The next version of the manifest.
+    fn version(&mut self, body: &Value, hash: String, line: String) -> Result<(), String> {
+        let before = self.versions.last().cloned().unwrap_or_default();
+        ensure((text(body, "previous")?, text(body, "prev")?) == (&before.0, &before.1), "not the next version")?;
+        self.keys = keys(body)?;
+        self.versions.push((hash, line));
+        match &mut self.order {
+            None => self.order = Some(Order::new(body)?),
+            Some(order) => order.renew(body)?,
+        }
+        Ok(())
     }
 }
 

@@ -119,6 +119,24 @@ impl Cluster {
         &self.policy
     }
 
+    /// Everybody goes on under another version of the manifest, in which the matcher may have another number.
+    ///
+    /// # Errors
+    /// A process of somebody whom that version does not list.
+    pub fn renew(&mut self, federation: Federation) -> anyhow::Result<()> {
+        let number = |party: Party| {
+            let id = self.policy.member_id(party.member);
+            federation.party(id, party.role).with_context(|| format!("{id} is no member any more"))
+        };
+        let running = std::mem::take(&mut self.running).into_iter();
+        self.running = running.map(|(party, child)| Ok((number(party)?, child))).collect::<anyhow::Result<_>>()?;
+        let sockets = std::mem::take(&mut self.sockets).into_iter();
+        self.sockets = sockets.map(|(party, socket)| Ok((number(party)?, socket))).collect::<anyhow::Result<_>>()?;
+        self.policy = federation.policy().as_ref().clone();
+        self.federation = federation;
+        Ok(())
+    }
+
     /// The process of a party, while it runs.
     pub fn pid(&self, party: Party) -> Option<u32> {
         self.running.get(&party).map(Child::id)

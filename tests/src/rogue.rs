@@ -198,8 +198,8 @@ impl Rogue {
 
 fn peers(federation: &Federation) -> Vec<Peer> {
     let peer = |party| {
-        let key = federation.key(party)?;
-        Some(Peer { party, key, name: federation.party_name(party) })
+        let keys = vec![federation.key(party)?];
+        Some(Peer { party, keys, name: federation.party_name(party) })
     };
     federation.parties().filter_map(peer).collect()
 }

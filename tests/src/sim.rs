@@ -12,6 +12,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     fs,
     path::Path,
+    sync::Arc,
 };
 
 use wugan_audit::folder::LogFiles;
@@ -24,6 +25,7 @@ use wugan_protocol::{
     log::writer::LogWriter,
     month::Month,
     party::{Party, Role},
+    policy::Policy,
     reason::Reason,
 };
 
@@ -174,6 +176,31 @@ impl Sim {
             (0..steps).try_for_each(|_| self.step(faults).map(drop))?;
         }
         Ok(())
+    }
+
+    /// Puts another version of the federation manifest, with the same parties, into force: every operator has confirmed it,
+    /// and every member goes on under it.
+    ///
+    /// # Errors
+    /// A version that may not follow, a party that stops, or one that does not follow the log.
+    pub fn adopt(&mut self, line: &[u8], policy: Arc<Policy>, faults: Faults) -> anyhow::Result<()> {
+        self.parts.confirm(line, policy)?;
+        let parties: Vec<Party> = self.actors.keys().copied().collect();
+        parties.into_iter().try_for_each(|party| self.crash(party, 0))?;
+        let shows = |actor: &dyn Act| actor.log().iter().any(|entry| entry == line);
+        for _ in 0..TRIES_MAX {
+            if self.actors.values().all(|actor| shows(actor.as_ref())) {
+                return Ok(());
+            }
+            self.now += 1;
+            self.tick_all()?;
+            self.connect_all()?;
+            if !shows(self.actors[&self.parts.coordinator()].as_ref()) {
+                self.ask(&Request::Adopt {})?;
+            }
+            (0..LOOK_EVERY).try_for_each(|_| self.step(faults).map(drop))?;
+        }
+        anyhow::bail!("not everybody goes on under the next version")
     }
 
     /// Stops the nodes of these departments, and starts those of all others again that were stopped.
@@ -451,7 +478,9 @@ impl Sim {
     /// Puts what a party sends on its links.
     fn post(&mut self, from: Party, out: Vec<(Party, Delivery)>) -> anyhow::Result<()> {
         for (receiver, sent) in out {
-            if let Delivery::Cut(reason) = sent {
+            if let Delivery::Again = sent {
+                return self.crash(from, 0);
+            } else if let Delivery::Cut(reason) = sent {
                 self.blamed.push((self.parts.name(receiver), reason));
                 self.cut(from, receiver)?;
             } else if self.up.contains(&ordered(from, receiver)) {

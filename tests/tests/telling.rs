@@ -32,15 +32,14 @@ fn rounds_are_told_in_words_and_pictures_in_both_languages() {
         let owners = story.owners.iter().filter(|owner| owner.complete);
         assert!(owners.clone().count() > 0 && owners.clone().all(|owner| owner.delivered && !owner.matters.is_empty()));
     }
-    let policy = genuine.federation.policy();
-    let [english, chinese] = [Language::English, Language::Chinese].map(|language| last.page(policy, language));
+    let [english, chinese] = [Language::English, Language::Chinese].map(|language| last.page(language));
     assert!(
         english.contains(&format!("round of {}: closed", last.month)) && english.contains("missing: "),
         "{english}"
     );
     assert!(chinese.contains("已结束") && chinese.contains("缺席"), "{chinese}");
 
-    let page = html(&report, &stories, policy);
+    let page = html(&report, &stories);
     assert!(page.contains("class=\"good\"") && page.contains("in order") && page.contains("无异常"));
     assert!(page.contains("channel missing") && page.matches("<details").count() == 3);
     for outside in ["<script", "http", "src=", "@import", "url("] {

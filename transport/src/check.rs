@@ -76,16 +76,18 @@ impl Say for Finding {
 pub fn member(config: &MemberConfig, base: &Path, wanted: &Wanted<'_>) -> Checked {
     let at = |path: &Path| base.join(path);
     let mut findings = keys(&at(&config.keys));
-    let federation = config.federation(base);
-    let (manifest, federation) = split(What::Federation { manifest: at(&config.federation) }, federation);
+    let versions = config.read_versions(base);
+    let (manifest, versions) = split(What::Federation { manifest: at(&config.federation) }, versions);
     findings.push(manifest);
-    let place = federation.and_then(|federation| {
-        let (listed, party) = split(What::Member { id: config.id.clone() }, config.party(&federation, wanted.role));
+    let place = versions.as_ref().and_then(|versions| {
+        // What is in force shows in the log, which a running service holds; the last that is confirmed is tried.
+        let last = [versions.last().signed().bytes().to_vec()];
+        let (listed, place) = split(What::Member { id: config.id.clone() }, config.place(versions, &last, wanted.role));
         findings.push(listed);
-        party.map(|party| (federation, party))
+        place
     });
-    if let Some((federation, party)) = &place {
-        let own = config.open_keys(base, federation, *party);
+    if let (Some(versions), Some((federation, party))) = (&versions, &place) {
+        let own = config.open_keys(base, versions, *party);
         findings.push(Finding::of(What::Identity { keys: at(&config.keys) }, own));
         let dialled = federation.parties().filter(|other| wanted.dials.contains(&other.role));
         findings.extend(dialled.map(|other| peer(federation, other)));

@@ -19,8 +19,8 @@ pub struct HubConfig {
     pub listen: Option<UdpSocket>,
     /// The peers admitted when they dial.
     pub accept: Vec<Party>,
-    /// The peers to dial, each at `host:port`.
-    pub dial: Vec<(Party, String)>,
+    /// The peers to dial, each at its addresses `host:port`, which are tried in turn.
+    pub dial: Vec<(Party, Vec<String>)>,
     /// A folder for files under way, used by this hub alone: whatever lies there half-written is deleted at start.
     /// Final names must be on the same file system.
     pub spool: PathBuf,
@@ -33,8 +33,8 @@ pub struct HubConfig {
 pub struct Peer {
     /// Who it is.
     pub party: Party,
-    /// Its Ed25519 identity key.
-    pub key: [u8; 32],
+    /// Its Ed25519 identity keys: the present one, and those that confirmed versions of the manifest to come list.
+    pub keys: Vec<[u8; 32]>,
     /// `member/role`, for the log.
     pub name: String,
 }

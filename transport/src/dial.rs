@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -26,8 +27,8 @@ use crate::{
 /// Whom to dial, where, and expecting which key.
 pub(crate) struct Target {
     pub(crate) party: Party,
-    /// `host:port`
-    pub(crate) address: String,
+    /// `host:port`, tried in turn.
+    pub(crate) addresses: Vec<String>,
     pub(crate) config: ClientConfig,
 }
 
@@ -61,7 +62,13 @@ async fn dial_again_and_again(shared: &Arc<Shared>, endpoint: &Endpoint, target:
                 let text = error.to_string();
                 if text != told {
                     let peer = shared.name(target.party);
-                    warn!(peer, address = target.address, error = text, "cannot connect; {}", error.advice());
+                    warn!(
+                        peer,
+                        address = target.addresses.join(" "),
+                        error = text,
+                        "cannot connect; {}",
+                        error.advice()
+                    );
                     told = text;
                 }
             }
@@ -73,7 +80,7 @@ async fn dial_again_and_again(shared: &Arc<Shared>, endpoint: &Endpoint, target:
 /// Tries each address of the name in turn; the last error is the one told.
 async fn connect(endpoint: &Endpoint, target: &Target) -> Result<Session, DialError> {
     let mut result = Err(DialError::Name(io::ErrorKind::NotFound.into()));
-    for address in lookup_host(&target.address).await.map_err(DialError::Name)? {
+    for address in resolve(&target.addresses).await? {
         result = match endpoint.connect_with(target.config.clone(), address, SERVER_NAME) {
             Ok(connecting) => match timeout(CONNECT_MAX, connecting).await {
                 Ok(Ok(connection)) => hello::dialled(connection).await.map_err(DialError::Hello),
@@ -87,6 +94,18 @@ async fn connect(endpoint: &Endpoint, target: &Target) -> Result<Session, DialEr
         }
     }
     result
+}
+
+/// Where the names lead; an error only where none leads anywhere.
+async fn resolve(names: &[String]) -> Result<Vec<SocketAddr>, DialError> {
+    let (mut found, mut failed) = (Vec::new(), None);
+    for name in names {
+        match lookup_host(name).await {
+            Ok(addresses) => found.extend(addresses),
+            Err(error) => failed = Some(DialError::Name(error)),
+        }
+    }
+    failed.filter(|_| found.is_empty()).map_or(Ok(found), Err)
 }
 
 /// Why a peer cannot be reached.

@@ -18,7 +18,7 @@ use wugan_keys::{
 use wugan_protocol::{
     at_rest::DATABASE,
     envelope::Signer,
-    manifest::Federation,
+    manifest::{Federation, Versions},
     party::{Party, Role},
     text::{TomlProblem, parse_toml},
     texts,
@@ -43,6 +43,9 @@ pub struct MemberConfig {
     pub policy: PathBuf,
     /// The authority's public key.
     pub authority: PathBuf,
+    /// Folder of later versions of manifest and policy that the operator has confirmed, as
+    /// `wugan-keys federation confirm` fills it; without it, `versions` beside the manifest.
+    pub versions: Option<PathBuf>,
     /// Folder of this party's state.
     pub state: PathBuf,
     /// A member in service refuses a policy that allows several rounds a day, as demonstrations need it.
@@ -74,7 +77,11 @@ pub struct Stored {
 pub struct Home {
     /// Who this is.
     pub party: Party,
-    /// The federation.
+    /// The versions of the federation's manifest that its operator has confirmed.
+    pub versions: Versions,
+    /// Their folder.
+    pub versions_folder: PathBuf,
+    /// The one in force.
     pub federation: Federation,
     /// Its keys.
     pub keys: PartyKeys,
@@ -82,18 +89,6 @@ pub struct Home {
     pub state: PathBuf,
     /// Its durable facts.
     pub journal: Journal,
-}
-
-/// A party's keys and federation, with its state not opened.
-pub struct Examined {
-    /// Who this is.
-    pub party: Party,
-    /// The federation.
-    pub federation: Federation,
-    /// Its keys.
-    pub keys: PartyKeys,
-    /// Its state folder.
-    pub state: PathBuf,
 }
 
 texts! {
@@ -146,27 +141,45 @@ pub fn read_config<C: serde::de::DeserializeOwned>(path: &Path) -> Result<(C, Pa
 }
 
 impl MemberConfig {
-    /// The verified federation.
-    pub(crate) fn federation(&self, base: &Path) -> Result<Federation, HomeError> {
-        let [manifest, policy, authority] = [&self.federation, &self.policy, &self.authority].map(|p| base.join(p));
-        Ok(commands::read_federation(&manifest, &policy, &authority)?)
+    /// Folder of confirmed versions.
+    pub fn versions_folder(&self, base: &Path) -> PathBuf {
+        let beside = || base.join(&self.federation).with_file_name("versions");
+        self.versions.as_ref().map_or_else(beside, |folder| base.join(folder))
     }
 
-    /// Which party of the federation this is.
-    pub(crate) fn party(&self, federation: &Federation, role: Role) -> Result<Party, HomeError> {
+    /// The verified versions of the federation's manifest.
+    pub(crate) fn read_versions(&self, base: &Path) -> Result<Versions, HomeError> {
+        let [manifest, policy, authority] = [&self.federation, &self.policy, &self.authority].map(|p| base.join(p));
+        Ok(commands::read_versions(&manifest, &policy, &authority, &self.versions_folder(base))?)
+    }
+
+    /// The version of the manifest in force after the entries of this party's copy of the log, and which party of it
+    /// this is. Before the version that lists a party first is in force, it has the number that it will have.
+    pub(crate) fn place(
+        &self,
+        versions: &Versions,
+        log: &[Vec<u8>],
+        role: Role,
+    ) -> Result<(Federation, Party), HomeError> {
+        let federation = versions.in_force(log);
         if self.service && federation.policy().days_between_rounds == 0 {
             return Err(HomeError::DemonstrationPolicy);
         }
-        let party = federation.party(&self.id, role);
-        party.ok_or_else(|| HomeError::NotListed { id: self.id.clone(), role: role.name() })
+        let party = federation.party(&self.id, role).or_else(|| versions.last().party(&self.id, role));
+        let party = party.ok_or_else(|| HomeError::NotListed { id: self.id.clone(), role: role.name() })?;
+        Ok((federation.clone(), party))
     }
 
-    /// The party's keys, which must be those that the manifest lists.
-    pub(crate) fn open_keys(&self, base: &Path, federation: &Federation, party: Party) -> Result<PartyKeys, HomeError> {
+    /// The party's keys, which must be those that a version lists, the one in force or one to come.
+    pub(crate) fn open_keys(&self, base: &Path, versions: &Versions, party: Party) -> Result<PartyKeys, HomeError> {
         let folder = base.join(&self.keys);
         let keys = PartyKeys::open(&folder, party.role)?;
-        let (identity, log) = (keys.identity.public_key(), keys.log.public_key());
-        if (federation.key(party), federation.tree_key(party)) != (Some(identity), Some(log)) {
+        let mine = (Some(keys.identity.public_key()), Some(keys.log.public_key()));
+        let listed = |version: &Federation| {
+            let party = version.party(&self.id, party.role);
+            party.is_some_and(|party| (version.key(party), version.tree_key(party)) == mine)
+        };
+        if !versions.iter().any(listed) {
             return Err(HomeError::OtherKey { id: self.id.clone(), keys: folder });
         }
         Ok(keys)
@@ -179,23 +192,15 @@ impl Home {
     /// # Errors
     /// See [`HomeError`].
     pub fn open(config: &MemberConfig, base: &Path, role: Role) -> Result<Home, HomeError> {
-        let Examined { party, federation, keys, state } = Home::examine(config, base, role)?;
+        let versions = config.read_versions(base)?;
+        let state = base.join(&config.state);
         let folder = |error| HomeError::State { path: state.clone(), error };
         std::fs::create_dir_all(state.join("spool")).map_err(folder)?;
         std::fs::set_permissions(&state, Permissions::from_mode(0o700)).map_err(folder)?;
         let journal = Journal::open(&state.join(DATABASE))?;
-        Ok(Home { party, federation, keys, state, journal })
-    }
-
-    /// Opens what a configuration names and checks it, changing nothing.
-    ///
-    /// # Errors
-    /// See [`HomeError`].
-    pub fn examine(config: &MemberConfig, base: &Path, role: Role) -> Result<Examined, HomeError> {
-        let federation = config.federation(base)?;
-        let party = config.party(&federation, role)?;
-        let keys = config.open_keys(base, &federation, party)?;
-        Ok(Examined { party, federation, keys, state: base.join(&config.state) })
+        let (federation, party) = config.place(&versions, &journal.log()?, role)?;
+        let keys = config.open_keys(base, &versions, party)?;
+        Ok(Home { party, versions, versions_folder: config.versions_folder(base), federation, keys, state, journal })
     }
 
     /// What the journal holds.

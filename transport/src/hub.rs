@@ -61,11 +61,11 @@ impl Hub {
         let seats = seats(config.peers)?;
         let mut clients = HashMap::new();
         for party in config.accept {
-            clients.insert(key_of(&seats, party)?, party);
+            clients.extend(keys_of(&seats, party)?.map(|key| (key, party)));
         }
         let mut dials = Vec::new();
-        for (party, address) in config.dial {
-            dials.push((party, address, key_of(&seats, party)?));
+        for (party, addresses) in config.dial {
+            dials.push((party, addresses, keys_of(&seats, party)?.collect()));
         }
         let spool =
             Spool::open(config.spool.clone()).map_err(|error| StartError::Spool { folder: config.spool, error })?;
@@ -220,7 +220,7 @@ impl Shared {
 fn credentials(identity: &TlsIdentity, local: Party, peers: &[Peer]) -> Result<Credentials, StartError> {
     let credentials = Credentials::new(identity).map_err(StartError::Identity)?;
     match peers.iter().find(|peer| peer.party == local) {
-        Some(listed) if listed.key != credentials.key() => Err(StartError::OtherKey),
+        Some(listed) if !listed.keys.contains(&credentials.key()) => Err(StartError::OtherKey),
         _ => Ok(credentials),
     }
 }
@@ -229,7 +229,7 @@ fn seats(peers: Vec<Peer>) -> Result<HashMap<Party, Seat>, StartError> {
     let mut keys = HashSet::new();
     let mut seats = HashMap::new();
     for peer in peers {
-        if !keys.insert(peer.key) || seats.contains_key(&peer.party) {
+        if !peer.keys.iter().all(|key| keys.insert(*key)) || seats.contains_key(&peer.party) {
             return Err(StartError::DuplicatePeer(peer.name));
         }
         seats.insert(peer.party, Seat::new(peer));
@@ -237,21 +237,21 @@ fn seats(peers: Vec<Peer>) -> Result<HashMap<Party, Seat>, StartError> {
     Ok(seats)
 }
 
-fn key_of(seats: &HashMap<Party, Seat>, party: Party) -> Result<[u8; 32], StartError> {
+fn keys_of(seats: &HashMap<Party, Seat>, party: Party) -> Result<impl Iterator<Item = [u8; 32]>, StartError> {
     let seat = seats.get(&party).ok_or(StartError::UnknownPeer(party))?;
-    Ok(seat.peer.key)
+    Ok(seat.peer.keys.iter().copied())
 }
 
 fn spawn_dials(
     shared: &Arc<Shared>,
     endpoint: &Endpoint,
     credentials: &Credentials,
-    dials: Vec<(Party, String, [u8; 32])>,
+    dials: Vec<(Party, Vec<String>, HashSet<[u8; 32]>)>,
     windows: Windows,
 ) -> Result<(), StartError> {
-    for (party, address, key) in dials {
-        let config = quic::client(credentials, key, windows).map_err(StartError::Identity)?;
-        let target = dial::Target { party, address, config };
+    for (party, addresses, keys) in dials {
+        let config = quic::client(credentials, keys, windows).map_err(StartError::Identity)?;
+        let target = dial::Target { party, addresses, config };
         tokio::spawn(dial::dial_for_ever(shared.clone(), endpoint.clone(), target));
     }
     Ok(())

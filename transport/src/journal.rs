@@ -98,7 +98,8 @@ impl Journal {
         for fact in facts {
             let statement = match fact {
                 Fact::Log(..) => "INSERT INTO log (number, line) VALUES (?1, ?2)",
-                Fact::Own(..) => "INSERT INTO own (number, line) VALUES (?1, ?2)",
+                // One that a former identity key signed, and the log never took, gives way.
+                Fact::Own(..) => "INSERT OR REPLACE INTO own (number, line) VALUES (?1, ?2)",
                 Fact::Set(..) => "INSERT INTO facts (name, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2",
                 Fact::Unset(_) => "DELETE FROM facts WHERE name = ?1",
             };

@@ -40,10 +40,10 @@ pub(crate) fn dialling(credentials: &Credentials, windows: Windows) -> io::Resul
     endpoint(credentials, None, socket, windows)
 }
 
-/// How to dial the holder of `server`.
+/// How to dial the holder of one of the keys `server`.
 pub(crate) fn client(
     credentials: &Credentials,
-    server: [u8; 32],
+    server: HashSet<[u8; 32]>,
     windows: Windows,
 ) -> Result<ClientConfig, rustls::Error> {
     let mut config = ClientConfig::new(Arc::new(credentials.client(server)?));

@@ -13,7 +13,7 @@ use wugan_protocol::{
     file::FileKey,
     hexes::Digest,
     ledger::Round,
-    manifest::Federation,
+    manifest::{Federation, Versions},
     member::RestoreError,
     party::{Party, Role},
     reason::Reason,
@@ -113,13 +113,14 @@ impl<T: Task> ServerEngine<T> {
     /// # Errors
     /// State that is not this server's.
     pub fn restore(
-        federation: Federation,
+        versions: impl Into<Versions>,
         signers: Signers,
         restored: Restored<'_>,
         fresh: Fresh,
     ) -> Result<Self, RestoreError> {
-        let party = T::party(&federation);
-        let stage = Stage::restore(federation, party, signers, restored, fresh)?;
+        let versions = versions.into();
+        let party = T::party(versions.in_force(restored.log));
+        let stage = Stage::restore(versions, party, signers, restored, fresh)?;
         Ok(ServerEngine { stage, done: BTreeMap::new(), busy: BTreeSet::new() })
     }
 
@@ -183,6 +184,9 @@ impl<T: Task> Engine for ServerEngine<T> {
     type Job = Job<T>;
 
     fn handle(&mut self, input: Input<Done<T::Key>>, now: u64) -> Vec<Command<Job<T>>> {
+        if !self.stage.is_listed() {
+            return self.stage.follow(input, now);
+        }
         let mut out = Vec::new();
         if let Some(done) = self.stage.take(input, now, &mut out) {
             self.take(done, now, &mut out);
@@ -246,7 +250,7 @@ pub fn open<T: Task>(config: &Path) -> Result<(Setup, ServerEngine<T>, Rounds), 
     let restored = Restored { log: &stored.log, own: &stored.own, facts: stored.facts };
     let federation = home.federation.clone();
     let signers = home.keys.signers();
-    let engine = ServerEngine::<T>::restore(federation.clone(), signers, restored, Box::new(fresh))?;
+    let engine = ServerEngine::<T>::restore(home.versions.clone(), signers, restored, Box::new(fresh))?;
     let rounds = Rounds::new(home.state.join("rounds"));
     let in_roles = |roles: &[Role]| federation.parties().filter(|party| roles.contains(&party.role)).collect();
     let (accept, dial) = (in_roles(T::ADMITS), in_roles(T::DIALS));

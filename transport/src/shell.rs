@@ -7,9 +7,10 @@ mod files;
 mod threads;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     net::UdpSocket,
+    os::unix::process::CommandExt,
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -20,7 +21,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 use wugan_protocol::{
     engine::{Command, Engine, Fact, Input, Offer, Severity, Stop},
     hexes::Hex,
-    manifest::Federation,
+    manifest::{Federation, Versions},
     member::RestoreError,
     message::Message,
     party::Party,
@@ -44,7 +45,11 @@ use threads::{Database, Workers};
 
 /// What a party's shell is started with.
 pub struct Setup {
-    /// The federation.
+    /// The versions of the federation's manifest that are confirmed here.
+    pub versions: Versions,
+    /// Their folder.
+    pub versions_folder: PathBuf,
+    /// The one in force.
     pub federation: Federation,
     /// Who this is.
     pub party: Party,
@@ -73,6 +78,8 @@ impl Setup {
     pub fn of(home: Home) -> Setup {
         Setup {
             identity: home.tls(),
+            versions: home.versions,
+            versions_folder: home.versions_folder,
             federation: home.federation,
             party: home.party,
             listen: None,
@@ -170,15 +177,36 @@ where
 {
     abort_on_panic();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let versions = setup.versions_folder.clone();
+    let ended = runtime.block_on(async {
         let (mut shell, locals) = Shell::start(setup, engine, worker)?;
         attend(locals, shell.desk.clone());
         tell_manager(NotifyState::Ready);
         let outcome = shell.serve().await;
-        tell_manager(NotifyState::Stopping);
+        if !shell.again {
+            tell_manager(NotifyState::Stopping);
+        }
         shell.hub.close(CLOSE_WITHIN).await;
-        outcome
-    })
+        outcome.map(|()| shell.again)
+    });
+    // Confirmed since this process began, maybe.
+    let confirmed = |version: &u32| versions.join(version.to_string()).exists();
+    match ended {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(begin_again().into()),
+        Err(ShellError::Stopped(Stop::Unconfirmed { version })) if confirmed(&version) => Err(begin_again().into()),
+        Err(error) => Err(error),
+    }
+}
+
+/// This process runs its program from the beginning, with the arguments, the listening socket and the process number that
+/// it has: as after a crash, and nothing of the old version of the manifest stays in memory. Returns only when it cannot.
+fn begin_again() -> io::Error {
+    tracing::info!("the log shows another version of the federation manifest: beginning again with it");
+    match std::env::current_exe() {
+        Ok(program) => std::process::Command::new(program).args(std::env::args_os().skip(1)).exec(),
+        Err(error) => error,
+    }
 }
 
 struct Shell<E: Engine> {
@@ -194,6 +222,8 @@ struct Shell<E: Engine> {
     tickets: u64,
     offers: HashMap<u64, IncomingFile>,
     sends: JoinSet<Input<E::Local>>,
+    /// Whether to begin again.
+    again: bool,
 }
 
 impl<E: Engine> Shell<E>
@@ -214,10 +244,10 @@ where
         let config = HubConfig {
             identity: setup.identity,
             local: setup.party,
-            peers: peers(&federation),
+            peers: peers(&setup.versions, &federation),
             listen: setup.listen,
             accept: setup.accept,
-            dial: addresses(&federation, &setup.dial)?,
+            dial: addresses(&setup.versions, &federation, &setup.dial)?,
             spool: setup.state.join("spool"),
             windows: setup.windows,
         };
@@ -235,6 +265,7 @@ where
             tickets: 0,
             offers: HashMap::new(),
             sends: JoinSet::new(),
+            again: false,
         };
         Ok((shell, sender))
     }
@@ -259,6 +290,9 @@ where
                 commands.extend(self.engine.handle(input, now()));
             }
             self.execute(commands).await?;
+            if self.again {
+                return Ok(());
+            }
         }
     }
 
@@ -302,7 +336,9 @@ where
             self.commit(facts).await?;
         }
         for command in others {
-            self.perform(command).await?;
+            if !self.again {
+                self.perform(command).await?;
+            }
         }
         Ok(())
     }
@@ -329,6 +365,7 @@ where
             Command::Tell(Severity::Info, text) => tracing::info!("{text}"),
             Command::Tell(Severity::Warn, text) => tracing::warn!("{text}"),
             Command::Stop(stop) => return Err(stop.into()),
+            Command::Restart => self.again = true,
         }
         Ok(())
     }
@@ -360,21 +397,31 @@ where
     }
 }
 
-fn peers(federation: &Federation) -> Vec<Peer> {
-    let peer = |party| {
-        let key = federation.key(party)?;
-        Some(Peer { party, key, name: federation.party_name(party) })
+/// The parties of the version in force. One may have begun to use the key of a confirmed version to come.
+fn peers(versions: &Versions, federation: &Federation) -> Vec<Peer> {
+    let mut taken: HashSet<[u8; 32]> = federation.parties().filter_map(|party| federation.key(party)).collect();
+    let mut peer = |party| {
+        let to_come = versions.to_come(federation, party).filter_map(|(version, party)| version.key(party));
+        let keys = federation.key(party).into_iter().chain(to_come.filter(|key| taken.insert(*key)));
+        Peer { party, keys: keys.collect(), name: federation.party_name(party) }
     };
-    federation.parties().filter_map(peer).collect()
+    federation.parties().map(&mut peer).collect()
 }
 
-fn addresses(federation: &Federation, dial: &[Party]) -> Result<Vec<(Party, String)>, ShellError> {
-    let address = |party: &Party| {
-        let address = federation.address(*party);
-        let address = address.ok_or_else(|| ShellError::NoAddress(federation.party_name(*party)))?;
-        Ok((*party, address.to_owned()))
+fn addresses(
+    versions: &Versions,
+    federation: &Federation,
+    dial: &[Party],
+) -> Result<Vec<(Party, Vec<String>)>, ShellError> {
+    let addresses = |party: &Party| {
+        let present = federation.address(*party).map(str::to_owned);
+        let mut all = vec![present.ok_or_else(|| ShellError::NoAddress(federation.party_name(*party)))?];
+        for (version, party) in versions.to_come(federation, *party) {
+            all.extend(version.address(party).map(str::to_owned).filter(|address| !all.contains(address)));
+        }
+        Ok((*party, all))
     };
-    dial.iter().map(address).collect()
+    dial.iter().map(addresses).collect()
 }
 
 /// Tells systemd, where it started this program and waits for it (`Type=notify`).

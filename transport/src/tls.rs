@@ -86,12 +86,12 @@ impl Credentials {
         config.try_into().map_err(no_initial_suite)
     }
 
-    /// Accepts a server that holds exactly this key.
-    pub(crate) fn client(&self, server: [u8; 32]) -> Result<QuicClientConfig, Error> {
+    /// Accepts a server that holds one of these keys: the present one, or that of a version of the manifest to come.
+    pub(crate) fn client(&self, server: HashSet<[u8; 32]>) -> Result<QuicClientConfig, Error> {
         let mut config = ClientConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(&[&TLS13])?
             .dangerous()
-            .with_custom_certificate_verifier(self.pins(HashSet::from([server])))
+            .with_custom_certificate_verifier(self.pins(server))
             .with_client_cert_resolver(self.own.clone());
         config.alpn_protocols = vec![ALPN.to_vec()];
         config.resumption = Resumption::disabled();

@@ -220,7 +220,7 @@ async fn contradictions_are_found_at_start() {
     assert!(matches!(start(HubConfig { peers, ..base() }), StartError::DuplicatePeer(_)));
 
     let mut other = a.peer();
-    other.key = b.key;
+    other.keys = vec![b.key];
     let peers = vec![other];
     assert!(matches!(start(HubConfig { peers, ..base() }), StartError::OtherKey));
 

@@ -127,8 +127,9 @@ fn task(stage: &Stage, request: Digest, opening: Opening, now: u64) -> Result<Di
     if opening.digest(round) != requested.statement.row {
         return Err(Reason::DigestDiffers);
     }
-    let (owner, asked, policy) = (requested.owner, requested.statement.clone(), ledger.federation().policy());
-    let list = &ledger.past_round(round).ok_or(Reason::BeforeItsTime)?.list;
+    let (owner, asked) = (requested.owner, requested.statement.clone());
+    let past = ledger.past_round(round).ok_or(Reason::BeforeItsTime)?;
+    let (policy, list) = (&past.policy, &past.list);
     let place = policy.matters_of(owner).position(|matter| matter.number == asked.matter).ok_or(Reason::NotAllowed)?;
     Ok(DiscloseTask { request, round, owner, asked, opening, matters: policy.matter_rounds(owner, list), place })
 }

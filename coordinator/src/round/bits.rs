@@ -182,7 +182,7 @@ const SEED: &str = "seed/";
 const RETRY_SECONDS: u64 = 60;
 
 fn read_offer(log: &Log, offer: &Offer) -> Result<(MemberNumber, Held), Reason> {
-    let (round, announcement) = announced_file(log.federation(), offer)?;
+    let (round, announcement) = announced_file(log.ledger(), offer)?;
     let FileKey::Bits { owner } = announcement.file else { return Err(Reason::NotAnnounced) };
     let wanted = offer.from == log.federation().aggregator() && log.federation().owner_limits(owner).is_some();
     let held = Held { ticket: offer.ticket, round, digest: offer.digest };

@@ -1,4 +1,4 @@
-//! Opening a month's round.
+//! Opening a month's round, and what comes between two: another version of the federation manifest.
 
 use std::collections::BTreeSet;
 
@@ -31,6 +31,22 @@ pub(crate) fn open(log: &mut Log, month: Month, times: RoundTimes, now: u64) -> 
     let stated = log.state(Statement::RoundManifest(manifest), false, now);
     stated.map_err(|reason| explain(log.ledger(), reason))?;
     Ok(Done::Opened { month, pools_close_from, enrolment_until, rows_until })
+}
+
+/// Puts the next version of the federation manifest into the log.
+///
+/// # Errors
+/// Why not; nothing is appended then.
+pub(crate) fn adopt(log: &mut Log) -> Result<Done, Refusal> {
+    let ledger = log.ledger();
+    if let Some(open) = ledger.open_round() {
+        return Err(Refusal::RoundOpen { month: open.manifest().month });
+    }
+    let version = ledger.federation().version();
+    let next = ledger.next_version().ok_or(Refusal::NoVersion { version })?;
+    let admitted = ledger.admit(next.signed().bytes()).map_err(|reason| Refusal::Rule { reason })?;
+    log.append(admitted);
+    Ok(Done::Adopted { version: log.federation().version() })
 }
 
 /// A round that takes longer than this is a mistake in a number.

@@ -66,7 +66,8 @@ impl Retention {
             if due {
                 self.0.insert((round, of), None);
                 commands.extend(bits.forget(round));
-                let task = DeleteTask { round, of, owners: log.federation().policy().owners().collect() };
+                let federation = log.ledger().federation_of(round).unwrap_or(log.federation());
+                let task = DeleteTask { round, of, owners: federation.policy().owners().collect() };
                 commands.push(Command::Local(Job::Delete(task)));
             }
         }

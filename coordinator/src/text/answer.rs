@@ -30,6 +30,7 @@ impl Done {
             Done::RowsClosed { absent } => Text::RowsClosedAbsent { absent: list(absent) },
             Done::RoundClosed { undecided } if undecided.is_empty() => Text::RoundClosed,
             Done::RoundClosed { undecided } => Text::RoundClosedWithout { undecided: list(undecided) },
+            Done::Adopted { version } => Text::Adopted { version: *version },
             Done::Abandoned { month } => Text::AbandonedDone { month: *month },
         };
         text.said(language)
@@ -64,6 +65,7 @@ impl Refusal {
                 Text::OwnersUndecided { owners: list(owners), until: clock(*until) }
             }
             Refusal::ListLogged {} => Text::ListLogged,
+            Refusal::NoVersion { version } => Text::NoVersion { version: *version },
             Refusal::Rule { reason } => Text::Rule { reason: *reason },
         };
         text.said(language)

@@ -10,6 +10,8 @@ impl Status {
     pub fn text(&self, language: Language) -> String {
         let (connected, parties, entries) = (self.connected.len(), self.parties, self.entries);
         let mut lines = vec![Text::Connected { connected, parties, entries }.said(language)];
+        lines.push(Text::Version { version: self.version }.said(language));
+        lines.extend(self.next_version.map(|version| Text::NextVersion { version }.said(language)));
         match &self.round {
             None => lines.push(self.phase.said(language)),
             Some(round) => lines.extend(round_lines(language, self.phase, round)),

@@ -127,7 +127,7 @@ fn sign(
 /// Every department's key is announced at set-up, also that of a node which then stays offline.
 fn announce_keys(layout: &Layout, policy: &Policy, custody: &Custody) -> Result<(), DemoError> {
     fs::create_dir_all(layout.announcements()).at(&layout.announcements())?;
-    for department in &policy.departments {
+    for department in policy.departments.iter().filter(|department| !department.left) {
         let keys = layout.keys(&department.id, Role::Node);
         let (manifest, catalogue, authority) = (layout.manifest(), layout.catalogue(), layout.authority_key());
         epoch_new(&keys, &department.id, &manifest, &catalogue, &authority, custody, now())?;
@@ -137,7 +137,11 @@ fn announce_keys(layout: &Layout, policy: &Policy, custody: &Custody) -> Result<
     Ok(())
 }
 
-fn configure(layout: &Layout, policy: &Policy, party: Party) -> Result<(), DemoError> {
+/// Writes a party's configuration file.
+///
+/// # Errors
+/// A disk that cannot be written.
+pub fn configure(layout: &Layout, policy: &Policy, party: Party) -> Result<(), DemoError> {
     let id = policy.member_id(party.member);
     let root = fs::canonicalize(layout.root()).at(layout.root())?;
     let at = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| root.join(path)).display().to_string();

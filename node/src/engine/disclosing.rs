@@ -113,12 +113,13 @@ impl NodeEngine {
         if !self.owner {
             return Err(Refusal::NotAnOwner {});
         }
-        let federation = self.member.federation();
-        let own: Vec<_> = federation.policy().matters_of(self.me()).collect();
+        let round = self.round_to_ask(month);
+        let past = round.as_ref().ok().and_then(|round| self.member.ledger().past_round(*round));
+        let policy = past.map_or(self.member.federation().policy(), |past| &past.policy).clone();
+        let own: Vec<_> = policy.matters_of(self.me()).collect();
         let other = || Refusal::OtherMatter { own: own.iter().map(|matter| matter.id.clone()).collect() };
         let place = own.iter().position(|of| of.id == matter).ok_or_else(other)?;
-        let number = own[place].number;
-        let round = self.round_to_ask(month)?;
+        let (number, round) = (own[place].number, round?);
         let (person, _) = PersonId::parse(&person.0).map_err(|_| Refusal::NotAPerson {})?;
         if note.0.trim().is_empty() || note.0.len() > NOTE_BYTES_MAX {
             return Err(Refusal::Note { bytes_max: NOTE_BYTES_MAX as u64 });
@@ -129,7 +130,10 @@ impl NodeEngine {
         }
         self.disclosing.looking = Some(Looking { round, month, matter: number, reason });
         let asked = self.asked_rows(round);
-        Ok(Job::FindRow(ticket, Box::new(FindRow { round, person, place: place as u16, asked, note })))
+        Ok(Job::FindRow(
+            ticket,
+            Box::new(FindRow { policy: policy.clone(), round, person, place: place as u16, asked, note }),
+        ))
     }
 
     /// The closed round of a month whose files are kept.
@@ -251,7 +255,8 @@ impl NodeEngine {
             request,
             round: asked.round,
             month: past.month,
-            matters: self.member.federation().policy().matter_rounds(asked.owner, &past.list),
+            policy: past.policy.clone(),
+            matters: past.policy.matter_rounds(asked.owner, &past.list),
             class: asked.statement.class,
             row: opening.row,
             handles: answer.handles,

@@ -224,20 +224,16 @@ impl NodeEngine {
         let open = self.enrolling.unsettled(batch);
         let Some(epoch) = open.iter().find(|open| open.source == source).copied() else { return Vec::new() };
         let ledger = self.member.ledger();
-        let logged = ledger.batch(self.me(), number).and_then(|batch| batch.answers.get(&source));
+        let logged = ledger.batch(self.me(), number);
+        let federation = logged.map_or(self.member.federation().hash(), |batch| batch.federation).0;
+        let logged = logged.and_then(|batch| batch.answers.get(&source));
         let key = ledger.key(epoch).and_then(|key| PublicKey::from_bytes(&key.0).ok());
         let (Some(key), true) = (key, logged == Some(&answer_digest(&evaluated, &proof))) else {
             let who = self.member.federation().policy().member_id(source);
             let text = format!("the answer of {who} to enrolment batch {number} is not the one it logged; dropped");
             return vec![Command::Tell(Severity::Warn, text)];
         };
-        let context = BatchContext {
-            federation: self.member.federation().hash().0,
-            source,
-            owner: self.me(),
-            epoch: epoch.epoch,
-            batch: number,
-        };
+        let context = BatchContext { federation, source, owner: self.me(), epoch: epoch.epoch, batch: number };
         if !self.enrolling.accepting.insert((number, source)) {
             return Vec::new();
         }

@@ -192,7 +192,9 @@ impl NodeEngine {
             return refuse_offer(&offer, Reason::Deleted);
         }
         let month = self.preparation.months.get(&round).copied();
-        let (Some(month), true) = (month, self.preparation.decisions.get(&round) == Some(&offer.digest)) else {
+        let federation = self.member.ledger().federation_of(round);
+        let right = self.preparation.decisions.get(&round) == Some(&offer.digest);
+        let (Some(month), Some(federation), true) = (month, federation, right) else {
             return refuse_offer(&offer, Reason::DigestDiffers);
         };
         let mut commands =
@@ -200,7 +202,9 @@ impl NodeEngine {
         if !self.preparation.delivered.contains(&round) && self.preparation.delivering.insert(round) {
             let mut id = [0; 16];
             id.copy_from_slice(&round.0[..16]);
-            commands.push(Command::Local(Job::Deliver { task: RoundTask { hash: round, id, month, source: None } }));
+            let policy = federation.policy().clone();
+            let task = RoundTask { policy, hash: round, id, month, source: None };
+            commands.push(Command::Local(Job::Deliver { task }));
         }
         commands
     }
@@ -282,12 +286,18 @@ impl NodeEngine {
 
     fn task(&self, round: &Round) -> RoundTask {
         let source = sources_of(round).get(&self.me()).copied();
-        RoundTask { hash: round.hash(), id: round.id(), month: round.manifest().month, source }
+        RoundTask {
+            policy: round.policy().clone(),
+            hash: round.hash(),
+            id: round.id(),
+            month: round.manifest().month,
+            source,
+        }
     }
 
     /// The sources that have a channel on the list.
     fn listed_sources(&self, round: &Round, list: &BTreeSet<u16>) -> BTreeMap<MemberNumber, SourceEpoch> {
-        let policy = self.member.federation().policy();
+        let policy = round.policy();
         let listed: BTreeSet<MemberNumber> =
             policy.channels.iter().filter(|channel| list.contains(&channel.number)).map(|c| c.source).collect();
         sources_of(round).into_iter().filter(|(source, _)| listed.contains(source)).collect()

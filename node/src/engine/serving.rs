@@ -82,7 +82,7 @@ impl NodeEngine {
         let Some(batch) = self.member.ledger().batch(owner, number) else {
             return vec![Command::Tell(Severity::Warn, "a batch came that the log does not show".into())];
         };
-        let (entry, count) = (batch.entry, batch.statement.count);
+        let (entry, federation, count) = (batch.entry, batch.federation.0, batch.statement.count);
         if batch.statement.elements != sha256(blinded.as_flattened()) || blinded.len() as u64 != count {
             return self.not_evaluated(owner, number, Reason::BatchDiffers, now);
         }
@@ -104,7 +104,6 @@ impl NodeEngine {
             return Vec::new();
         }
         let mut commands = self.charge(source, owner, number, count);
-        let federation = self.member.federation().hash().0;
         let context = BatchContext { federation, source: source.source, owner, epoch: source.epoch, batch: number };
         commands.push(Command::Local(Job::Evaluate { context, entry, blinded }));
         commands

@@ -1,7 +1,7 @@
 //! The jobs of a disclosure at a roster owner: which row a person has, and which channels the handles of an answer stand
 //! for.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use wugan_protocol::{
     disclosure::Opening,
@@ -9,7 +9,7 @@ use wugan_protocol::{
     hexes::Digest,
     month::Month,
     person::PersonId,
-    policy::{Class, DEFERRED, Decision, Matter, MatterRound},
+    policy::{Class, DEFERRED, Decision, Matter, MatterRound, Policy},
     reason::Reason,
     run::RunError,
 };
@@ -28,6 +28,8 @@ use crate::{
 /// Which row a suspected person has.
 #[derive(Debug)]
 pub struct FindRow {
+    /// The policy of the round.
+    pub policy: Arc<Policy>,
     /// The round.
     pub round: Digest,
     /// The person.
@@ -56,6 +58,8 @@ pub struct FoundRow {
 pub struct WriteDisclosure {
     /// Hash of the requesting entry.
     pub request: Digest,
+    /// The policy of the round.
+    pub policy: Arc<Policy>,
     /// The round.
     pub round: Digest,
     /// Its month.
@@ -73,7 +77,7 @@ pub struct WriteDisclosure {
 impl NodeWorker {
     pub(super) fn find_row(&self, find: &FindRow) -> Result<FoundRow, Refusal> {
         let failed = |error: io::Error| Refusal::Files { error: error.to_string() };
-        let matters: Vec<&Matter> = self.policy.matters_of(self.member).collect();
+        let matters: Vec<&Matter> = find.policy.matters_of(self.member).collect();
         let matter = matters.get(usize::from(find.place)).ok_or(Refusal::UnknownPerson {})?;
         let row = self.row_of(find).map_err(failed)??;
         if find.asked.contains(&row) {
@@ -83,7 +87,7 @@ impl NodeWorker {
         let bytes = file.map_err(RunError::Io).and_then(|file| decisions::read(file, matters.len()));
         let bytes = bytes.map_err(|error| Refusal::Files { error: error.to_string() })?;
         let byte = bytes.get(row as usize).copied().unwrap_or(DEFERRED);
-        let rule = self.policy.rules(matter).get(usize::from(byte));
+        let rule = find.policy.rules(matter).get(usize::from(byte));
         let rule = rule.ok_or(Refusal::NotSuspected { decision: Decision::Deferred })?;
         if rule.decide != Decision::Suspected {
             return Err(Refusal::NotSuspected { decision: rule.decide });
@@ -117,7 +121,7 @@ impl NodeWorker {
         let of_row = map.rows()?.find(|row| row.as_ref().map_or(true, |row| row.row == told.row)).transpose()?;
         let row = of_row.ok_or_else(|| io::Error::other("the row map of the round lacks a row that it had"))?;
         let seed = round_seed(&self.sealed, told.round)?;
-        let (policy, owner, round, matters) = (&*self.policy, self.member, told.round, told.matters.as_slice());
+        let (policy, owner, round, matters) = (&*told.policy, self.member, told.round, told.matters.as_slice());
         let handles = Handles { policy, owner, round, seed: &seed, matters }.of(&map, told.class, row.person)?;
         let channels = told.handles.iter().map(|handle| policy.channel(*handles.get(handle)?));
         let channels: Option<Vec<&str>> = channels.map(|channel| Some(channel?.id.as_str())).collect();

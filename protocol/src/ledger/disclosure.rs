@@ -1,12 +1,13 @@
 //! Disclosures as the log tells them: who asked about a row of which round, who approved it, what became of it.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{Ledger, Round, SECONDS_PER_DAY};
 use crate::{
     hexes::Digest,
     month::Month,
     party::{MemberNumber, Party},
+    policy::Policy,
     reason::Reason,
     statement::{DisclosureRequest, Kept},
 };
@@ -18,6 +19,8 @@ pub struct PastRound {
     pub month: Month,
     /// When it was opened, by the coordinator's clock, seconds since 1970 UTC.
     pub opened: u64,
+    /// The policy under which it was decided.
+    pub policy: Arc<Policy>,
     /// Numbers of the channels that took part.
     pub list: BTreeSet<u16>,
     /// Owners that have decisions in it.
@@ -56,12 +59,15 @@ pub enum Disclosed {
 }
 
 impl PastRound {
-    pub(super) fn of(round: &Round, owners: impl Iterator<Item = MemberNumber>) -> PastRound {
+    pub(super) fn of(round: &Round) -> PastRound {
+        let policy = round.policy().clone();
+        let owners = policy.owners().filter(|owner| round.totals(*owner).is_some()).collect();
         PastRound {
+            policy,
+            owners,
             month: round.manifest().month,
             opened: round.opened(),
             list: round.list().cloned().unwrap_or_default(),
-            owners: owners.filter(|owner| round.totals(*owner).is_some()).collect(),
         }
     }
 }
@@ -121,10 +127,12 @@ impl Ledger {
         time: u64,
     ) -> Result<(), Reason> {
         let past = self.past.get(&round).ok_or(Reason::OtherRound)?;
-        let policy = self.federation.policy();
+        let policy = &past.policy;
         let matter = policy.matters_of(owner).find(|matter| matter.number == request.matter);
         let suspects = matter.is_some_and(|m| policy.rules(m).iter().any(|rule| rule.suspects_for(request.class)));
-        if !suspects || !past.owners.contains(&owner) {
+        // Another aggregator than today's has the round's files.
+        let moved = policy.aggregator != self.federation.policy().aggregator;
+        if !suspects || moved || !past.owners.contains(&owner) {
             return Err(Reason::NotAllowed);
         }
         // An owner whose clock could go back would get a second share of a month.
@@ -132,7 +140,7 @@ impl Ledger {
         if time < before.unwrap_or(0).max(past.opened) {
             return Err(Reason::ClockDiffers);
         }
-        let kept = policy.retention_days.saturating_mul(SECONDS_PER_DAY);
+        let kept = self.federation.policy().retention_days.saturating_mul(SECONDS_PER_DAY);
         if self.is_deleted(round) || time >= past.opened.saturating_add(kept) {
             return Err(Reason::Deleted);
         }

@@ -64,6 +64,11 @@ impl Round {
         }
     }
 
+    /// The policy under which it was opened.
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
     /// Hash of the signed entry that opened it, by which a member refuses it.
     pub fn entry(&self) -> Digest {
         self.entry

@@ -56,19 +56,9 @@ pub fn verify_tree(
 }
 
 impl VerifiedCheckpoint {
-    /// Adds a cosignature that [`sign_tree`] made of this tree.
-    ///
-    /// # Errors
-    /// [`SignatureError::Bad`].
-    pub fn add_cosignature(
-        &mut self,
-        key: &VerifierKey,
-        time: u64,
-        signature: &[u8; 64],
-    ) -> Result<(), SignatureError> {
-        verify_tree(self.tree(), self.log().name(), key, time, signature)?;
-        self.add(key.cosignature_line(time, signature));
-        Ok(())
+    /// Adds a cosignature of this tree that [`verify_tree`] accepts.
+    pub fn add_cosignature(&mut self, line: SignatureLine) {
+        self.add(line);
     }
 }
 

@@ -43,6 +43,10 @@ crate::texts! {
         NotIndependent(dependence: Dependence)
             "the servers are not independent: {dependence}"
             "各服务器不独立：{dependence}";
+        /// A department that has left, and something of its own.
+        Left(id: String)
+            "department {id} has left, but has channels, a roster or a server: give these to others or take them out"
+            "部门 {id} 已退出，却仍有渠道、名册或服务器：请移交或删除";
         /// A roster owner is not in exactly one pool group.
         Groups(owner: String)
             "roster owner {owner} is not in exactly one pool group, or a group names a department without rosters"
@@ -127,6 +131,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Policy, PolicyError> {
         departments: file.department.into_iter().map(Department::from).collect(),
     };
     independent(&policy)?;
+    gone(&policy)?;
     Ok(policy)
 }
 
@@ -305,6 +310,16 @@ fn independent(policy: &Policy) -> Result<(), PolicyError> {
     Ok(())
 }
 
+/// A department that has left holds only its number.
+fn gone(policy: &Policy) -> Result<(), PolicyError> {
+    let busy = |(number, department): &(MemberNumber, &Department)| {
+        let serves = *number == policy.coordinator || *number == policy.aggregator;
+        department.left && (serves || department.roster_owner || policy.channels_of(*number).next().is_some())
+    };
+    let found = (0..).zip(&policy.departments).find(busy);
+    found.map_or(Ok(()), |(_, department)| Err(PolicyError::Left(department.id.clone())))
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -394,12 +409,14 @@ struct DepartmentToml {
     name_zh: String,
     name_en: String,
     roster_owner: bool,
+    #[serde(default)]
+    left: bool,
 }
 
 impl From<DepartmentToml> for Department {
     fn from(d: DepartmentToml) -> Department {
         let name = name(&d.id, &d.name_en, &d.name_zh);
-        Department { id: d.id, name, roster_owner: d.roster_owner }
+        Department { id: d.id, name, roster_owner: d.roster_owner, left: d.left }
     }
 }
 

@@ -247,7 +247,7 @@ impl<P: Program> Harness<P> {
             Command::Send(to, message @ (Message::Question { .. } | Message::Disclosed { .. })) => {
                 self.events.extend(to.into_iter().map(|to| Event::Said(to, message.clone())));
             }
-            Command::Send(..) | Command::SendLog(..) | Command::Tell(..) => {}
+            Command::Send(..) | Command::SendLog(..) | Command::Tell(..) | Command::Restart => {}
             Command::Answer(ticket, line) => self.events.push(Event::Answered(ticket, line)),
             Command::SendFile { to, round, file, .. } => {
                 let bytes = fs::read(self.program.path(round, file)).unwrap();

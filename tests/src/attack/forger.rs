@@ -103,7 +103,7 @@ impl Forger<'_> {
         if !cosigned.is_empty() {
             let mut note = self.checkpoint(end);
             for (party, (time, signature)) in cosigned {
-                note.add_cosignature(&federation.cosigner_key(party).unwrap(), time, &signature.0).unwrap();
+                note.add_cosignature(federation.cosigner_key(party).unwrap().cosignature_line(time, &signature.0));
             }
             files.insert("cosigned".into(), text(&note));
         }

@@ -25,6 +25,12 @@ struct Request {
 }
 
 impl Disclosures {
+    /// Another version of the manifest is in force.
+    pub(super) fn renew(&mut self, manifest: &Value) -> Result<(), String> {
+        self.per_month = number(manifest, "disclosures_per_month")?;
+        Ok(())
+    }
+
     pub(super) fn new(manifest: &Value) -> Result<Disclosures, String> {
         let coordinates = |member: &&Value| {
             let roles = member["roles"].as_array().into_iter().flatten();

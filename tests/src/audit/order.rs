@@ -59,14 +59,7 @@ type Outcome = Result<(), String>;
 
 impl Order {
     pub(super) fn new(manifest: &Value) -> Result<Order, String> {
-        let ids = list(manifest, "members")?.iter().map(|member| text(member, "id").map(str::to_owned));
-        let members: Vec<String> = ids.collect::<Result<_, _>>()?;
-        let mut allowances = BTreeMap::new();
-        for owner in list(manifest, "owners")? {
-            let up = |name| number(owner, name).map(|count| count.div_ceil(256) * 256);
-            let allowance = up("people")? + number(owner, "months")? * up("newcomers")? + 1_024;
-            allowances.insert(member(&members, number(owner, "member")?)?, allowance);
-        }
+        let (members, allowances) = declared(manifest)?;
         Ok(Order {
             members,
             allowances,
@@ -79,6 +72,13 @@ impl Order {
             round: None,
             disclosures: Disclosures::new(manifest)?,
         })
+    }
+
+    /// Another version of the manifest is in force.
+    pub(super) fn renew(&mut self, manifest: &Value) -> Outcome {
+        ensure(self.round.as_ref().is_none_or(|round| round.ended), "another version while a round is open")?;
+        (self.members, self.allowances) = declared(manifest)?;
+        self.disclosures.renew(manifest)
     }
 
     /// Takes an entry with the hash of its line, and that of its body.
@@ -308,4 +308,17 @@ fn file_name(file: &Value) -> Result<String, String> {
     };
     let first = number(file, if kind == "pool" { "channel" } else { "owner" })?;
     Ok(second.map_or_else(|| format!("{kind}-{first}"), |second| format!("{kind}-{first}-{second}")))
+}
+
+/// The members' ids by number, and the elements that each owner may ask of a source in an epoch.
+fn declared(manifest: &Value) -> Result<(Vec<String>, BTreeMap<String, u64>), String> {
+    let ids = list(manifest, "members")?.iter().map(|member| text(member, "id").map(str::to_owned));
+    let members: Vec<String> = ids.collect::<Result<_, _>>()?;
+    let mut allowances = BTreeMap::new();
+    for owner in list(manifest, "owners")? {
+        let up = |name| number(owner, name).map(|count| count.div_ceil(256) * 256);
+        let allowance = up("people")? + number(owner, "months")? * up("newcomers")? + 1_024;
+        allowances.insert(member(&members, number(owner, "member")?)?, allowance);
+    }
+    Ok((members, allowances))
 }

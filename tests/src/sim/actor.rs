@@ -13,7 +13,7 @@ use wugan_protocol::{
     file::FileKey,
     hexes::{Digest, sha256},
     message::{FileReply, Message},
-    party::Party,
+    party::{Party, Role},
     reason::Reason,
 };
 use wugan_transport::{home::Stored, rounds::Rounds, shell::Worker};
@@ -42,6 +42,8 @@ pub(super) enum Delivery {
     },
     /// A line from the party's staff.
     Ask(String),
+    /// The party begins again; goes to nobody.
+    Again,
 }
 
 /// A party, whatever its engine.
@@ -130,6 +132,7 @@ impl<E: Engine, W: Worker<E::Job, E::Local>> Actor<E, W> {
             Delivery::Message(message) => Some(Input::Message(from, message)),
             Delivery::Reply { round, file, reply } => Some(Input::Sent { to: from, round, file, reply }),
             Delivery::Ask(line) => (self.staff)(&line),
+            Delivery::Again => None,
             Delivery::File { round, file, line, path } => {
                 self.tickets += 1;
                 let digest = sha256(&fs::read(&path)?);
@@ -171,6 +174,7 @@ impl<E: Engine, W: Worker<E::Job, E::Local>> Actor<E, W> {
             Command::Answer(_, line) => self.answers.push_back(line),
             Command::Tell(..) => {}
             Command::Stop(text) => bail!("{} stops: {text}", self.name),
+            Command::Restart => out.push((NOBODY, Delivery::Again)),
         }
         Ok(())
     }
@@ -265,6 +269,8 @@ where
         self.answers.pop_front()
     }
 }
+
+const NOBODY: Party = Party { member: 0, role: Role::Authority };
 
 impl Arrived {
     fn reply(self, reply: FileReply) -> (Party, Delivery) {

@@ -1,6 +1,11 @@
 //! The parts of a simulated federation: set up with the same commands as a real one, in a folder of its own.
 
-use std::{collections::VecDeque, fs, path::Path, sync::Arc};
+use std::{
+    collections::VecDeque,
+    fs,
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use anyhow::Context;
 use wugan_aggregator::{AggregatorEngine, AggregatorWorker};
@@ -19,7 +24,7 @@ use wugan_node::{
 use wugan_protocol::{
     engine::{Input, Ticket},
     log::{checkpoint::VerifiedCheckpoint, merkle::Tree},
-    manifest::Federation,
+    manifest::{Federation, Versions},
     party::{Party, Role},
     policy::Policy,
     stage::Restored,
@@ -42,6 +47,8 @@ pub(super) struct Parts {
     layout: Layout,
     policy: Arc<Policy>,
     federation: Federation,
+    /// What every operator has confirmed.
+    versions: Arc<Mutex<Versions>>,
     liars: Vec<Liar>,
 }
 
@@ -57,7 +64,16 @@ impl Parts {
         let layout = Layout::new(dir);
         let policy = Arc::new(Policy::read(&fs::read(layout.catalogue())?)?);
         let ready = setup::federation(&layout, &policy, rosters, canaries_from(&layout)?)?;
-        Ok(Parts { layout, policy, federation: ready.federation, liars })
+        let versions = Arc::new(Mutex::new(Versions::from(ready.federation.clone())));
+        Ok(Parts { layout, policy, federation: ready.federation, versions, liars })
+    }
+
+    /// Every operator confirms the next version, which has the same parties, and begins again with it.
+    pub(super) fn confirm(&mut self, line: &[u8], policy: Arc<Policy>) -> anyhow::Result<()> {
+        let mut versions = self.versions.lock().map_err(|_| anyhow::anyhow!("a party failed"))?;
+        versions.push(line, policy.clone())?;
+        (self.policy, self.federation) = (policy, versions.last().clone());
+        Ok(())
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -157,7 +173,8 @@ impl Parts {
         let (state, keys) = (self.layout.state(&id, party.role), self.layout.keys(&id, party.role));
         let name = self.federation.party_name(party);
         let rounds = Rounds::new(state.join("rounds"));
-        let federation = self.federation.clone();
+        let known = self.versions.clone();
+        let versions = move || known.lock().map_or_else(|known| known.into_inner().clone(), |known| known.clone());
         let open = move || PartyKeys::open(&keys, party.role);
         let files = rounds.clone();
         Ok(match party.role {
@@ -174,9 +191,9 @@ impl Parts {
                     let mut keys = open()?;
                     let epochs = keys.epochs.keys().copied().collect();
                     let signers = keys.signers();
-                    let engine = NodeEngine::restore(federation.clone(), party.member, signers, stored, epochs)?;
+                    let engine = NodeEngine::restore(versions(), party.member, signers, stored, epochs)?;
                     let places = Places { department: &department, state: &state, bad_percent_max: 10 };
-                    let worker = NodeWorker::new(policy.clone(), party.member, places, &mut keys);
+                    let worker = NodeWorker::new(party.member, places, &mut keys);
                     Ok((engine, worker.with_canaries(canaries.clone())))
                 };
                 Box::new(Actor::new(name, stored, rounds, Box::new(make))?.with_staff(node_admin).lying(lie))
@@ -184,7 +201,7 @@ impl Parts {
             Role::Matcher => {
                 let make = move |stored: Stored| {
                     let (signers, restored) = (open()?.signers(), restored(&stored));
-                    let engine = MatcherEngine::restore(federation.clone(), signers, restored, Box::new(fresh))?;
+                    let engine = MatcherEngine::restore(versions(), signers, restored, Box::new(fresh))?;
                     Ok((engine, server::Worker::new(files.clone())))
                 };
                 Box::new(Actor::new(name, Stored::default(), rounds, Box::new(make))?.lying(lie))
@@ -192,7 +209,7 @@ impl Parts {
             Role::Aggregator => {
                 let make = move |stored: Stored| {
                     let (signers, restored) = (open()?.signers(), restored(&stored));
-                    let engine = AggregatorEngine::restore(federation.clone(), signers, restored, Box::new(fresh))?;
+                    let engine = AggregatorEngine::restore(versions(), signers, restored, Box::new(fresh))?;
                     Ok((engine, AggregatorWorker::new(files.clone())))
                 };
                 Box::new(Actor::new(name, Stored::default(), rounds, Box::new(make))?.lying(lie))
@@ -203,8 +220,7 @@ impl Parts {
                     let Stored { log, facts, .. } = &stored;
                     let signers = open()?.signers();
                     let setup = setup.clone();
-                    let engine =
-                        CoordinatorEngine::restore(federation.clone(), signers, log, facts, setup, Box::new(fresh))?;
+                    let engine = CoordinatorEngine::restore(versions(), signers, log, facts, setup, Box::new(fresh))?;
                     Ok((engine, CoordinatorWorker { rounds: files.clone() }))
                 };
                 let actor = Actor::new(name, Stored::default(), rounds, Box::new(make))?;

@@ -112,7 +112,7 @@ impl Forge {
             for (party, body) in cosigners {
                 let signature: Hex<64> = serde_json::from_value(body["signature"].clone()).unwrap();
                 let (key, time) = (self.federation.cosigner_key(party).unwrap(), body["time"].as_u64().unwrap());
-                cosigned.add_cosignature(&key, time, &signature.0).unwrap();
+                cosigned.add_cosignature(key.cosignature_line(time, &signature.0));
             }
             files.insert("cosigned".into(), cosigned.note().to_string().into_bytes());
         }

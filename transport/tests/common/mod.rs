@@ -59,7 +59,7 @@ impl Someone {
     pub fn peer(&self) -> Peer {
         Peer {
             party: self.party,
-            key: self.key,
+            keys: vec![self.key],
             name: format!("member{}/{}", self.party.member, self.party.role.name()),
         }
     }
@@ -80,7 +80,7 @@ impl Someone {
 
     /// A client that dials `server`, whose key it believes to be `server.key`.
     pub fn client(&self, server: &Someone, at: SocketAddr, spool: &Path) -> HubConfig {
-        HubConfig { dial: vec![(server.party, at.to_string())], peers: vec![server.peer()], ..self.alone(spool) }
+        HubConfig { dial: vec![(server.party, vec![at.to_string()])], peers: vec![server.peer()], ..self.alone(spool) }
     }
 
     pub fn alone(&self, spool: &Path) -> HubConfig {

@@ -346,5 +346,6 @@ fn what_the_staff_types_shows_nowhere() {
 
 fn find() -> FindRow {
     let (person, _) = PersonId::parse("11010519491231002X").unwrap();
-    FindRow { round: sha256(b""), person, place: 0, asked: Vec::new(), note: Private("a reason".into()) }
+    let (policy, note) = (World::new().policy(), Private("a reason".into()));
+    FindRow { policy, round: sha256(b""), person, place: 0, asked: Vec::new(), note }
 }
