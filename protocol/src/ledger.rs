@@ -15,7 +15,7 @@ pub use round::{Round, row_files};
 use crate::{
     envelope::{Head, Signed, Unverified},
     hexes::{Digest, Hex, sha256},
-    limits::{BATCH_PEOPLE_MAX, COUNT_STEP},
+    limits::{BATCH_PEOPLE_MAX, CLOCKS_APART_SECONDS_MAX, COUNT_STEP},
     log::{
         cosignature::verify_tree,
         merkle::{Growing, Tree},
@@ -565,10 +565,6 @@ pub struct RoundTimes {
 
 /// Seconds in a day.
 pub const SECONDS_PER_DAY: u64 = 86_400;
-
-/// By so much a member's clock may be behind the coordinator's before a deletion by the one counts as too early after an
-/// opening by the other.
-const CLOCKS_APART_SECONDS_MAX: u64 = SECONDS_PER_DAY;
 
 /// Whether a statement belongs to no round, so that its entry names none.
 fn stands_outside_rounds(statement: &Statement) -> bool {

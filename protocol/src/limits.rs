@@ -64,6 +64,9 @@ pub const fn about(count: u64) -> Option<u64> {
     if count < TOLD_MIN { None } else { Some((count + TOLD_STEP / 2) / TOLD_STEP * TOLD_STEP) }
 }
 
+/// By so many seconds the clocks of two parties may differ: far more than clocks that are set over a network do.
+pub const CLOCKS_APART_SECONDS_MAX: u64 = 900;
+
 /// Entries of the transparency log: far above any use, far below what overflows a count of 64 bits.
 pub const LOG_ENTRIES_MAX: u64 = 1 << 40;
 

@@ -9,6 +9,7 @@ use crate::{
     file::FileKey,
     hexes::{Digest, Hex, sha256},
     ledger::{Counted, Ledger, Logged, Place, Round, SECONDS_PER_DAY},
+    limits::CLOCKS_APART_SECONDS_MAX,
     log::{
         checkpoint::{CheckpointError, VerifiedCheckpoint},
         cosignature::sign_tree,
@@ -38,6 +39,19 @@ pub struct Member {
     /// Announcements of its own, by round and file.
     announced: BTreeMap<(Digest, FileKey), Vec<u8>>,
     connected: bool,
+}
+
+/// What entries under one checkpoint lead to.
+struct Taken<J> {
+    logged: Vec<Logged>,
+    facts: Vec<Fact>,
+    commands: Vec<Command<J>>,
+}
+
+impl<J> Default for Taken<J> {
+    fn default() -> Self {
+        Taken { logged: Vec::new(), facts: Vec::new(), commands: Vec::new() }
+    }
 }
 
 crate::texts! {
@@ -240,44 +254,58 @@ impl Member {
     pub fn checkpoint<J>(&mut self, note: Vec<u8>, now: u64) -> (Vec<Logged>, Vec<Command<J>>) {
         let lines = match self.covered(&note) {
             Ok(lines) => lines,
+            Err(Reason::TreeDiffers) => return (Vec::new(), self.contradicted(note)),
             Err(reason) => return (Vec::new(), vec![self.blame(reason)]),
         };
-        let (mut logged, mut facts, mut commands) = (Vec::new(), Vec::new(), Vec::new());
-        let end = self.ledger.entries() + lines.len() as u64;
+        let (end, mut taken) = (self.ledger.entries() + lines.len() as u64, Taken::default());
         for line in lines {
-            let admitted = match self.ledger.admit(&line) {
-                Ok(admitted) => admitted,
-                Err(Reason::Unconfirmed) => {
-                    commands.push(Command::Stop(Stop::Unconfirmed { version: self.federation().version() + 1 }));
-                    break;
-                }
-                Err(reason) => {
-                    commands.push(self.blame(reason));
-                    break;
-                }
-            };
-            if self.ledger.entries() > 0 && admitted.party().is_none() {
-                // Everything here rests on the version that was in force at start.
-                facts.push(Fact::Log(self.ledger.entries(), line));
-                commands.push(Command::Restart);
+            if let Some(last) = self.take(line, now, &mut taken) {
+                taken.commands.push(last);
                 break;
             }
-            let counted = self.ledger.counted();
-            facts.push(Fact::Log(self.ledger.entries(), line));
-            let entry = self.ledger.apply(admitted);
-            if !self.own_entry(&entry) {
-                return (Vec::new(), vec![Command::Commit(facts), Command::Stop(RestoreError::SetBack.into())]);
-            }
-            commands.extend(self.judge(&entry, counted, now));
-            logged.push(entry);
         }
+        let Taken { logged, mut facts, mut commands } = taken;
         if !logged.is_empty() && self.ledger.entries() == end {
             facts.push(Fact::Set(CHECKPOINT.to_owned(), note));
         }
-        if self.is_listed() {
+        if self.is_listed() && !matches!(commands.last(), Some(Command::Stop(_) | Command::Restart)) {
             commands.extend(self.cosign(now));
         }
         (logged, in_one_commit(facts, commands))
+    }
+
+    /// Takes an entry that a checkpoint covers; what to do if none may follow.
+    fn take<J>(&mut self, line: Vec<u8>, now: u64, taken: &mut Taken<J>) -> Option<Command<J>> {
+        let admitted = match self.ledger.admit(&line) {
+            Ok(admitted) => admitted,
+            Err(Reason::Unconfirmed) => {
+                return Some(Command::Stop(Stop::Unconfirmed { version: self.federation().version() + 1 }));
+            }
+            Err(reason) => return Some(self.blame(reason)),
+        };
+        taken.facts.push(Fact::Log(self.ledger.entries(), line));
+        if self.ledger.entries() > 0 && admitted.party().is_none() {
+            // Everything here rests on the version that was in force at start.
+            return Some(Command::Restart);
+        }
+        let counted = self.ledger.counted();
+        let entry = self.ledger.apply(admitted);
+        if !self.own_entry(&entry) {
+            taken.logged.clear();
+            taken.commands.clear();
+            return Some(Command::Stop(RestoreError::SetBack.into()));
+        }
+        taken.commands.extend(self.judge(&entry, counted, now));
+        taken.logged.push(entry);
+        None
+    }
+
+    /// The coordinator has signed a tree that is not of the entries that it shows: the note is kept as evidence.
+    fn contradicted<J>(&self, note: Vec<u8>) -> Vec<Command<J>> {
+        let text = "the coordinator has signed a tree of the log that contradicts the entries shown here: the signed note is \
+                    kept in the state folder as evidence; tell the auditor, who finds it with `wugan-audit compare`";
+        let tell = Command::Tell(Severity::Warn, text.to_owned());
+        vec![Command::Commit(vec![Fact::Set(CONTRADICTION.to_owned(), note)]), tell, self.blame(Reason::TreeDiffers)]
     }
 
     /// The pending entries that a checkpoint covers.
@@ -389,6 +417,7 @@ impl Member {
         let server = logged.party.filter(|party| party.role != Role::Node && *party != self.party);
         let server = server.filter(|_| self.is_listed());
         let reason = logged.verdict.err().or_else(|| self.too_soon(logged, counted?, now));
+        let reason = reason.or_else(|| ahead_of_time(logged, now));
         let (Some(party), Some(reason)) = (server, reason) else { return Vec::new() };
         if self.ledger.is_late(logged) {
             return Vec::new();
@@ -398,6 +427,11 @@ impl Member {
         let mut commands = vec![Command::Tell(Severity::Warn, text)];
         let entry = logged.signed.hash();
         commands.extend(self.state(Statement::Refusal { entry, reason }, false, now));
+        // Whoever refuses a close has no part in what follows from it.
+        let closes = matches!(logged.signed.body().statement, Statement::PoolsClosed {} | Statement::RowsClosed {});
+        if let Some(entry) = self.round().map(Round::entry).filter(|_| closes && logged.verdict.is_ok()) {
+            commands.extend(self.state(Statement::Refusal { entry, reason }, false, now));
+        }
         commands
     }
 
@@ -411,6 +445,25 @@ impl Member {
     fn blame<J>(&self, reason: Reason) -> Command<J> {
         Command::Disconnect(self.federation().coordinator(), reason)
     }
+}
+
+/// A step of a round, or a deletion, whose time has not come by this member's own clock.
+fn ahead_of_time(logged: &Logged, now: u64) -> Option<Reason> {
+    let body = logged.signed.body();
+    let timed = matches!(
+        body.statement,
+        Statement::RoundManifest(_)
+            | Statement::PoolsClosed {}
+            | Statement::RowsClosed {}
+            | Statement::RoundClosed {}
+            | Statement::Deletion { .. }
+    );
+    (timed && is_ahead(body.head.time, now)).then_some(Reason::ClockDiffers)
+}
+
+/// Whether a time has not come yet, by a clock that may be somewhat behind.
+pub fn is_ahead(time: u64, now: u64) -> bool {
+    time > now.saturating_add(CLOCKS_APART_SECONDS_MAX)
 }
 
 fn open(federation: &Federation, note: &[u8]) -> Result<VerifiedCheckpoint, CheckpointError> {
@@ -450,6 +503,9 @@ fn in_one_commit<J>(mut facts: Vec<Fact>, commands: Vec<Command<J>>) -> Vec<Comm
     let commit = (!facts.is_empty()).then_some(Command::Commit(facts));
     commit.into_iter().chain(rest).collect()
 }
+
+/// The name of the fact that holds a note of the coordinator's that contradicts the log.
+pub const CONTRADICTION: &str = "contradiction";
 
 /// The name of the fact that holds the last checkpoint's note.
 pub const CHECKPOINT: &str = "checkpoint";

@@ -96,8 +96,8 @@ reasons! {
         "批次证明验证不通过";
     TooManyRows = 35 "more rows for a matter than the federation manifest declares"
         "事项行数超过联合体清单声明";
-    ClockDiffers = 36 "a time that cannot be: before what it follows"
-        "时间不合理：早于其前提";
+    ClockDiffers = 36 "a time that cannot be: before what it follows, or one that has not come yet"
+        "时间不合理：早于其前提，或尚未到来";
     TooLate = 37 "it comes after the close"
         "在关闭之后到达";
     Deleted = 38 "its retention time is over: it is deleted"

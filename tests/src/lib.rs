@@ -12,3 +12,4 @@ pub mod disclosure;
 pub mod model;
 pub mod rogue;
 pub mod sim;
+pub mod version;

@@ -12,7 +12,6 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     fs,
     path::Path,
-    sync::Arc,
 };
 
 use wugan_audit::folder::LogFiles;
@@ -25,7 +24,6 @@ use wugan_protocol::{
     log::writer::LogWriter,
     month::Month,
     party::{Party, Role},
-    policy::Policy,
     reason::Reason,
 };
 
@@ -33,7 +31,10 @@ use actor::{Act, Delivery};
 use federation::{Parts, Staff};
 pub use lie::{Change, Liar, Lie, Which};
 
-use crate::audit::{Audited, audit, authority};
+use crate::{
+    audit::{Audited, audit, authority},
+    version,
+};
 
 /// A simulated federation.
 pub struct Sim {
@@ -178,12 +179,14 @@ impl Sim {
         Ok(())
     }
 
-    /// Puts another version of the federation manifest, with the same parties, into force: every operator has confirmed it,
-    /// and every member goes on under it.
+    /// Puts the next version of the federation manifest, with the same members and another policy, into force: every operator
+    /// has confirmed it, and every member goes on under it.
     ///
     /// # Errors
     /// A version that may not follow, a party that stops, or one that does not follow the log.
-    pub fn adopt(&mut self, line: &[u8], policy: Arc<Policy>, faults: Faults) -> anyhow::Result<()> {
+    pub fn adopt(&mut self, catalogue: &str, faults: Faults) -> anyhow::Result<()> {
+        let (federation, policy) = version::confirm_next(self.parts.root(), catalogue)?;
+        let line = federation.signed().bytes();
         self.parts.confirm(line, policy)?;
         let parties: Vec<Party> = self.actors.keys().copied().collect();
         parties.into_iter().try_for_each(|party| self.crash(party, 0))?;
@@ -306,6 +309,10 @@ impl Sim {
             writer.changed_files().into_iter().map(|(tile, bytes)| (tile.to_string(), bytes)).collect();
         files.insert("checkpoint".to_owned(), self.parts.checkpoint(writer.tree())?);
         files.insert("catalogue.toml".to_owned(), fs::read(self.parts.root().join("catalogue.toml"))?);
+        for version in 2..=self.parts.version() {
+            let policy = version::folder(self.parts.root(), version).join("catalogue.toml");
+            files.insert(format!("catalogue.{version}.toml"), fs::read(policy)?);
+        }
         let facts = self.actors[&self.parts.coordinator()].facts();
         files.extend(facts.into_iter().filter(|(name, _)| name == "cosigned"));
         Ok(LogFiles { files, strange: Vec::new() })

@@ -33,7 +33,7 @@ fn the_logs_of_fifty_random_cities_verify_without_a_finding() {
         running.into_iter().map(|thread| thread.join().unwrap()).fold(Total::default(), Total::and)
     });
     println!("{total:?}");
-    assert!(total.rounds > 100 && total.void > 50 && total.away > 30 && total.entries > 5_000);
+    assert!(total.rounds > 100 && total.versions > 20 && total.void > 50 && total.away > 30 && total.entries > 5_000);
 }
 
 /// What the cities had.
@@ -44,6 +44,8 @@ struct Total {
     void: usize,
     /// Departments that missed a round.
     away: usize,
+    /// Later versions of the federation manifest, each with another policy.
+    versions: usize,
 }
 
 impl Total {
@@ -53,6 +55,7 @@ impl Total {
             rounds: self.rounds + other.rounds,
             void: self.void + other.void,
             away: self.away + other.away,
+            versions: self.versions + other.versions,
         }
     }
 }
@@ -62,10 +65,10 @@ fn city(seed: u64, total: &mut Total) {
     let mut chance = Chance::new(seed);
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
-    let (catalogue, others) = catalogue(seed);
+    let (mut policy, others) = catalogue(seed);
     let people = 1 + chance.below(40);
     let plan = CityPlan { seed, rounds: 3, records: people * 5, ..CityPlan::for_people(people) };
-    generate(&plan, &catalogue, dir).unwrap();
+    generate(&plan, &policy, dir).unwrap();
     let months = plan.months().unwrap();
     let rosters: Vec<String> = months.iter().map(|month| format!("roster.{month}.csv")).collect();
     let faults = Faults { crashes: chance.below(20), cuts: chance.below(20) };
@@ -80,6 +83,12 @@ fn city(seed: u64, total: &mut Total) {
         }
         sim.round(month.parse().unwrap(), &away, faults).unwrap_or_else(|error| panic!("city {seed}: {error}"));
         sim.pass(chance.below(50), faults).unwrap();
+        if chance.below(3) == 0 {
+            sim.stay_away(&[]).unwrap();
+            policy += "\n# another policy\n";
+            sim.adopt(&policy, faults).unwrap_or_else(|error| panic!("city {seed}: {error}"));
+            total.versions += 1;
+        }
         total.rounds += 1;
         total.away += away.len();
     }

@@ -22,16 +22,14 @@ use wugan_demo::{
 };
 use wugan_keys::{
     Custody,
-    authority::Draft,
-    commands::{self, Change, federation_confirm, federation_sign, identity_new, read_versions},
+    commands::{self, CATALOGUE, Change, MANIFEST, federation_confirm, identity_new, read_versions},
 };
 use wugan_protocol::{
     manifest::Federation,
     party::{Party, Role},
     policy::Policy,
-    text::parse_toml,
 };
-use wugan_tests::{audit::audit_city, checks::agrees, cluster::Cluster};
+use wugan_tests::{audit::audit_city, checks::agrees, cluster::Cluster, version::sign_next};
 
 /// The first version has a department `forestry`, which leaves; `tourism` joins in the second, and so the matcher's number
 /// is another one. `health` gets a new identity, and a weak trace is enough.
@@ -107,8 +105,7 @@ struct Next {
 impl Next {
     fn make(cluster: &Cluster) -> Next {
         let (layout, custody) = (cluster.layout().clone(), Custody::key_files());
-        let [manifest, catalogue] = ["manifest-2.json", "catalogue-2.toml"].map(|name| layout.root().join(name));
-        fs::write(&catalogue, second()).unwrap();
+        let [manifest, catalogue] = [MANIFEST, CATALOGUE].map(|name| layout.root().join("second").join(name));
         let policy = Policy::read(second().as_bytes()).unwrap();
         fs::remove_file(layout.cards().join("forestry-node.card.json")).unwrap();
         fs::remove_file(layout.cards().join("health-node.card.json")).unwrap();
@@ -128,13 +125,8 @@ impl Next {
             let card = identity_new(&keys, id, Role::Node, "", &custody).unwrap();
             fs::copy(card.path(&keys), card.path(&layout.cards())).unwrap();
         }
-        let draft: Draft = parse_toml(&fs::read(layout.authority().join("draft.toml")).unwrap()).unwrap();
-        let previous = fs::canonicalize(layout.manifest()).unwrap().display().to_string();
-        let draft = Draft { version: 2, previous, disclosures_per_month: 3, ..draft };
-        let path = layout.authority().join("draft-2.toml");
-        fs::write(&path, toml::to_string(&draft).unwrap()).unwrap();
-        let (authority, cards) = (layout.authority(), layout.cards());
-        let federation = federation_sign(&authority, &catalogue, &path, &cards, &manifest, &custody, 1).unwrap();
+        let federation =
+            sign_next(layout.root(), &layout.manifest(), &second(), &layout.root().join("second")).unwrap();
         let tourism = Party { member: policy.member_number("tourism").unwrap(), role: Role::Node };
         setup::configure(&layout, &policy, tourism).unwrap();
         let (keys, key) = (layout.keys("tourism", Role::Node), layout.authority_key());

@@ -8,6 +8,7 @@ use wugan_protocol::{
     engine::{Command, Severity},
     hexes::Digest,
     ledger::Disclosed,
+    member::is_ahead,
     message::{DisclosureReply, Message},
     party::{MemberNumber, Party, Role},
     reason::Reason,
@@ -120,6 +121,10 @@ fn task(stage: &Stage, request: Digest, opening: Opening, now: u64) -> Result<Di
     }
     if !requested.approved() {
         return Err(Reason::BeforeItsTime);
+    }
+    // Of another month, which would have a limit of its own.
+    if is_ahead(requested.time, now) {
+        return Err(Reason::ClockDiffers);
     }
     if ledger.is_deleted(round) || stage.seed(round).is_none() || stage.expired(now).contains(&round) {
         return Err(Reason::Deleted);

@@ -3,6 +3,7 @@
 use wugan_protocol::{
     hexes::Digest,
     ledger::{APPROVALS, Disclosed, Requested},
+    member::is_ahead,
     party::MemberNumber,
     policy::Policy,
     reason::Reason,
@@ -29,6 +30,9 @@ impl NodeEngine {
             Reason::Repeated => Refusal::ApprovedBefore {},
             reason => Refusal::Rule { reason },
         })?;
+        if is_ahead(requested.time, now) {
+            return Err(Refusal::Rule { reason: Reason::ClockDiffers });
+        }
         if self.member.is_under_way(&statement) {
             return Err(Refusal::ApprovedBefore {});
         }
@@ -49,7 +53,7 @@ impl NodeEngine {
 
     fn list_one(&self, request: Digest, asked: &Requested) -> Option<Listed> {
         let ledger = self.member.ledger();
-        let policy = self.member.federation().policy();
+        let policy = &ledger.past_round(asked.round)?.policy;
         let matter = policy.matters.iter().find(|matter| matter.number == asked.statement.matter)?;
         let state = match asked.outcome {
             Some(Disclosed::Refused(reason)) => State::Refused { reason },

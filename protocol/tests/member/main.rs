@@ -15,7 +15,7 @@ use wugan_protocol::{
     hexes::Digest,
     ledger::Logged,
     log::{checkpoint::VerifiedCheckpoint, merkle::Growing},
-    member::{CHECKPOINT, Member, RestoreError},
+    member::{CHECKPOINT, CONTRADICTION, Member, RestoreError},
     message::Message,
     party::Party,
     reason::Reason,
@@ -36,8 +36,10 @@ impl Disk {
             let Command::Commit(facts) = command else { continue };
             for fact in facts {
                 if let Fact::Set(name, note) = fact {
-                    assert_eq!(name, CHECKPOINT);
-                    self.checkpoint = Some(note.clone());
+                    match name.as_str() {
+                        CHECKPOINT => self.checkpoint = Some(note.clone()),
+                        name => assert_eq!(name, CONTRADICTION),
+                    }
                     continue;
                 }
                 let (place, line, kept) = match fact {
@@ -403,7 +405,11 @@ fn entries_count_only_under_a_checkpoint_of_exactly_these() {
         assert_eq!(node.member.ledger().entries(), 0, "nothing counts before a checkpoint");
         let (logged, commands) = node.member.checkpoint::<()>(note, START);
         assert!(logged.is_empty());
-        assert!(matches!(commands[..], [Command::Disconnect(COORDINATOR, why)] if why == reason), "{reason}");
+        assert!(matches!(commands.last(), Some(Command::Disconnect(COORDINATOR, why)) if *why == reason), "{reason}");
+        // A signed tree of other entries is evidence.
+        let kept = |fact: &Fact| matches!(fact, Fact::Set(name, _) if name == CONTRADICTION);
+        let evidence = matches!(commands.first(), Some(Command::Commit(facts)) if facts.iter().all(kept));
+        assert_eq!(evidence, reason == Reason::TreeDiffers);
         node.member.up::<()>();
     }
     assert!(node.member.entries::<()>(0, log.lines.clone()).is_empty());

@@ -3,8 +3,9 @@
 use wugan_protocol::{
     engine::Command,
     file::FileKey,
-    hexes::{Digest, Hex},
+    hexes::{Digest, Hex, sha256},
     ledger::SECONDS_PER_DAY,
+    limits::CLOCKS_APART_SECONDS_MAX,
     log::cosignature::sign_tree,
     reason::Reason,
     statement::{Cosignature, Receipt, Statement},
@@ -20,7 +21,7 @@ use crate::{
 fn with_early_close() -> (Log, Digest) {
     let mut log = Log::opened();
     assert_eq!(log.say(COORDINATOR, Statement::PoolsClosed {}), Err(Reason::CloseTooEarly));
-    let entry = wugan_protocol::hexes::sha256(log.lines.last().unwrap());
+    let entry = sha256(log.lines.last().unwrap());
     (log, entry)
 }
 
@@ -53,6 +54,31 @@ fn a_bad_statement_of_a_server_is_refused_once() {
     assert!(submitted(&commands).is_empty());
     police.crash();
     assert!(submitted(&police.member.up()).is_empty());
+}
+
+#[test]
+fn a_close_whose_time_has_not_come_by_the_members_own_clock_ends_its_part_in_the_round() {
+    let mut log = Log::opened();
+    (1..=8).for_each(|channel| log.pools(channel));
+    let (round, known) = (log.ledger.round().unwrap().entry(), log.lines.len());
+    log.now += 2 * CLOCKS_APART_SECONDS_MAX;
+    log.say(COORDINATOR, Statement::PoolsClosed {}).unwrap();
+    let close = sha256(&log.lines[known]);
+    for (clock, refused) in
+        [(log.now - CLOCKS_APART_SECONDS_MAX, false), (log.now - CLOCKS_APART_SECONDS_MAX - 1, true)]
+    {
+        let before = Log { lines: log.lines[..known].to_vec(), ..Log::opened() };
+        let mut matcher = restored_at(&before, MATCHING);
+        let (_, commands) = matcher.entries(known, &log.lines[known..], clock);
+        assert_eq!(matcher.member.round().is_none(), refused);
+        assert_eq!(submitted(&commands).len(), if refused { 2 } else { 0 });
+        matcher.crash();
+        assert_eq!(matcher.member.round().is_none(), refused, "for good");
+        let mut police = restored_at(&before, node(POLICE));
+        let (_, commands) = police.entries(known, &log.lines[known..], clock);
+        let expected = [(close, Reason::ClockDiffers), (round, Reason::ClockDiffers)];
+        assert_eq!(refusals(&commands), if refused { expected.to_vec() } else { Vec::new() });
+    }
 }
 
 #[test]

@@ -68,6 +68,11 @@ impl Parts {
         Ok(Parts { layout, policy, federation: ready.federation, versions, liars })
     }
 
+    /// The last version that every operator has confirmed.
+    pub(super) fn version(&self) -> u32 {
+        self.federation.version()
+    }
+
     /// Every operator confirms the next version, which has the same parties, and begins again with it.
     pub(super) fn confirm(&mut self, line: &[u8], policy: Arc<Policy>) -> anyhow::Result<()> {
         let mut versions = self.versions.lock().map_err(|_| anyhow::anyhow!("a party failed"))?;
