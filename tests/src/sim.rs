@@ -303,8 +303,16 @@ impl Sim {
     /// # Errors
     /// Keys or a policy that cannot be read.
     pub fn published(&self) -> anyhow::Result<LogFiles> {
+        self.published_as(&self.log())
+    }
+
+    /// The same, of another history, which the coordinator signs.
+    ///
+    /// # Errors
+    /// Keys or a policy that cannot be read.
+    pub fn published_as(&self, lines: &[Vec<u8>]) -> anyhow::Result<LogFiles> {
         let mut writer = LogWriter::empty();
-        self.log().iter().try_for_each(|line| writer.append(line).map(drop))?;
+        lines.iter().try_for_each(|line| writer.append(line).map(drop))?;
         let mut files: BTreeMap<String, Vec<u8>> =
             writer.changed_files().into_iter().map(|(tile, bytes)| (tile.to_string(), bytes)).collect();
         files.insert("checkpoint".to_owned(), self.parts.checkpoint(writer.tree())?);

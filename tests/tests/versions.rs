@@ -29,7 +29,13 @@ use wugan_protocol::{
     party::{Party, Role},
     policy::Policy,
 };
-use wugan_tests::{audit::audit_city, checks::agrees, cluster::Cluster, version::sign_next};
+use wugan_tests::{
+    audit::audit_city,
+    checks::agrees,
+    cluster::Cluster,
+    sim::{Faults, Sim},
+    version::sign_next,
+};
 
 /// The first version has a department `forestry`, which leaves; `tourism` joins in the second, and so the matcher's number
 /// is another one. `health` gets a new identity, and a weak trace is enough.
@@ -221,4 +227,59 @@ fn policies_of_both_versions_are_accepted() {
     let (one, two) = (policy(first()), policy(second()));
     assert_eq!(one.member_number("forestry"), two.member_number("forestry"));
     assert_ne!(one.matcher_number(), two.matcher_number());
+}
+
+#[test]
+fn a_version_that_was_changed_dropped_repeated_or_moved_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let plan = CityPlan { seed: 7, rounds: 2, records: 100, ..CityPlan::for_people(20) };
+    generate(&plan, SMALL, dir).unwrap();
+    let months = plan.months().unwrap();
+    let rosters: Vec<String> = months.iter().map(|month| format!("roster.{month}.csv")).collect();
+    let mut sim = Sim::start(dir, &[], &rosters, 7).unwrap();
+    for month in &months {
+        install_roster(dir, month, Some(month) == months.last()).unwrap();
+        sim.round(month.parse().unwrap(), &[], Faults::default()).unwrap();
+        if month == &months[0] {
+            sim.pass(1, Faults::default()).unwrap();
+            sim.adopt(&[SMALL, "# another\n"].concat(), Faults::default()).unwrap();
+        }
+    }
+    let (lines, authority) = (sim.log(), wugan_tests::audit::authority(dir).unwrap().try_into().unwrap());
+    let found = |lines: &[Vec<u8>]| !verify(&sim.published_as(lines).unwrap(), &authority).findings.is_empty();
+    assert!(!found(&lines));
+    let is_version = |line: &Vec<u8>| String::from_utf8_lossy(line).contains("federation_manifest");
+    let place = lines.iter().rposition(is_version).unwrap();
+    let mut mutants = 0;
+    let mut must_be_found = |lines: Vec<Vec<u8>>, what: &str| {
+        mutants += 1;
+        assert!(found(&lines), "{what}");
+    };
+    let without = [&lines[..place], &lines[place + 1..]].concat();
+    must_be_found(without.clone(), "dropped");
+    for to in (0..=without.len()).filter(|to| *to != place) {
+        let mut moved = without.clone();
+        moved.insert(to, lines[place].clone());
+        // Between the end of a round and the next one, whoever had stated something in between had named a version.
+        let between = without[to.min(place)..to.max(place)].iter().all(|line| !rests_on_a_version(line));
+        if !between {
+            must_be_found(moved, &format!("moved from {place} to {to}"));
+        }
+        let mut repeated = lines.clone();
+        repeated.insert(to, lines[place].clone());
+        must_be_found(repeated, &format!("repeated at {to}"));
+    }
+    for byte in 0..lines[place].len() {
+        let mut changed = lines.clone();
+        changed[place][byte] ^= 1;
+        must_be_found(changed, &format!("byte {byte}"));
+    }
+    println!("{mutants} mutants of a version");
+}
+
+/// Whether what a line states is judged by the version in force before it.
+fn rests_on_a_version(line: &[u8]) -> bool {
+    let entry: serde_json::Value = serde_json::from_slice(line).unwrap();
+    !["cosignature", "receipt", "deletion"].contains(&entry["body"]["type"].as_str().unwrap())
 }
