@@ -35,6 +35,7 @@ fn run_with(dir: &Path, line: &str, env: &[(&str, &str)]) -> Run {
         .env_remove("CREDENTIALS_DIRECTORY")
         .env_remove("WUGAN_PASSPHRASE_FILE")
         .env("LC_ALL", "C")
+        .stdin(std::process::Stdio::null())
         .envs(env.iter().copied())
         .output()
         .unwrap();
@@ -237,6 +238,15 @@ fn the_second_version_follows_the_first() {
     fails(dir, &sign, "the draft has version 2 where 1 follows");
     std::fs::write(dir.join("draft.toml"), format!("previous = \"manifest.json\"\n{next}")).unwrap();
     assert!(done(dir, &sign).contains("version      2\n"));
+    let confirm = format!("federation confirm DIR/manifest-2.json DIR/catalogue.toml {FILES}");
+    let asked = run(dir, &confirm);
+    assert_eq!((asked.code, asked.stdout.as_str()), (1, ""), "nobody typed yes");
+    assert!(asked.stderr.contains("type yes") && !dir.join("versions").exists(), "{}", asked.stderr);
+    let confirmed = run(dir, &format!("{confirm} --yes"));
+    assert_eq!((confirmed.code, confirmed.stdout.trim()), (0, dir.join("versions/2").to_str().unwrap()));
+    fails(dir, &format!("{confirm} --yes"), "does not follow the one of version 2");
+    std::fs::write(dir.join("versions/2/federation.json"), "{}").unwrap();
+    fails(dir, &format!("{confirm} --yes"), "versions/2/federation.json");
 }
 
 #[test]
