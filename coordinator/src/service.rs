@@ -1,6 +1,9 @@
 //! Runs the coordinator: opens its home, restores its engine, and serves members and staff until it is told to stop.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use wugan_keys::{commands::CATALOGUE, store};
 use wugan_protocol::{engine::Ticket, manifest::Federation, party::Role};
@@ -47,19 +50,16 @@ fn read(ticket: Ticket, line: &[u8]) -> Result<Local, String> {
     Request::read(line).map(|request| Local::Admin(ticket, request)).map_err(|refusal| refusal.line())
 }
 
-/// The policies of all versions of the manifest that are known.
+/// The policies of all versions of the manifest that are known, the first and those confirmed since.
 fn policies(home: &Home, first: &Path, versions: &Path) -> Result<Vec<PublishedPolicy>, ServiceError> {
-    let path = |version: u32| versions.join(version.to_string()).join(CATALOGUE);
-    let number = |version: &Federation| version.version();
-    let begin = number(home.versions.first());
-    let read = |version: &Federation| {
-        let (is_first, number) = (number(version) == begin, number(version));
-        let path = if is_first { first.to_owned() } else { path(number) };
-        let name = if is_first { CATALOGUE.to_owned() } else { format!("catalogue.{number}.toml") };
+    let later = home.versions.iter().skip(1).map(Federation::version);
+    let later = later.map(|n| (format!("catalogue.{n}.toml"), versions.join(n.to_string()).join(CATALOGUE)));
+    let files = [(CATALOGUE.to_owned(), first.to_owned())].into_iter().chain(later);
+    let read = |(version, (name, path)): (&Federation, (String, PathBuf))| {
         let bytes = fs::read(&path).map_err(opening(&path))?;
         Ok(PublishedPolicy { manifest: version.signed().bytes().to_vec(), name, bytes })
     };
-    home.versions.iter().map(read).collect()
+    home.versions.iter().zip(files).map(read).collect()
 }
 
 /// The log's folder, in it the policies that the log's manifests name, and beside it the key that verifies its
