@@ -308,7 +308,7 @@ impl Sim {
         files.insert("catalogue.toml".to_owned(), fs::read(self.parts.root().join("catalogue.toml"))?);
         let facts = self.actors[&self.parts.coordinator()].facts();
         files.extend(facts.into_iter().filter(|(name, _)| name == "cosigned"));
-        Ok(LogFiles { files, strange: Vec::new() })
+        Ok(LogFiles { files, ..LogFiles::default() })
     }
 
     /// Who was disconnected for misbehaving (`member/role`), and why.
