@@ -10,12 +10,16 @@ use std::{
 use serde::Serialize;
 use wugan_audit::{
     canaries,
+    compare::{self, CannotCompare},
+    detail::CheckpointFault,
+    finding::Rule,
     folder::{self, LogFiles},
     monitor,
     recompute::{self, CannotRecompute},
     replay::{self, At, CannotReplay, Replayed},
+    round::{self, Found},
     story::{Story, Teller},
-    verify::{CATALOGUE, Report, catalogue, verify_with_canaries},
+    verify::{CATALOGUE, Options, Report, catalogue, is_empty, verify_with},
 };
 use wugan_keys::{
     Custody,
@@ -74,15 +78,15 @@ pub(crate) fn explain(log: &Log, month: Month, json: bool, language: Language) -
     Ok(Outcome { text: pages.join("\n\n"), found })
 }
 
-/// Writes the report.
+/// Writes the report: whatever the log is, no page of another day stays in its place.
 pub(crate) fn report(log: &Log, html: &Path, language: Language) -> Result<Outcome, CannotLook> {
-    let read = log.read()?;
-    if read.report.federation.is_none() {
-        return Ok(outcome(&read.report, false, language));
-    }
-    let page = wugan_audit::report::html(&read.report, &read.stories);
+    let read = log.read();
+    let page = match &read {
+        Ok(read) => wugan_audit::report::html(&read.report, &read.stories),
+        Err(error) => wugan_audit::report::unread(error),
+    };
     store::write_public(html, page.as_bytes())?;
-    Ok(outcome(&read.report, false, language))
+    Ok(outcome(&read?.report, false, language))
 }
 
 /// Looks at the log once more, and remembers what it saw.
@@ -93,18 +97,17 @@ pub(crate) fn monitor(log: &Log, seen: &Path, json: bool, language: Language) ->
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(CannotLook::Unread { path: seen.to_owned(), error }),
     };
-    let not_a_checkpoint = |error| CannotLook::NotSeen { path: seen.to_owned(), error };
-    let mut looks = 1;
-    let look = loop {
-        let files = files(&log.log)?;
-        let look = monitor::look(&files, &key, &lists, before.as_deref(), now()).map_err(not_a_checkpoint)?;
-        // While the log is being written, its files do not agree for a moment.
-        if look.seen.is_some() || looks == LOOKS_MAX {
-            break look;
+    let not_a_checkpoint =
+        |error: CheckpointError| CannotLook::NotSeen { path: seen.to_owned(), fault: (&error).into() };
+    let look = settled(&log.log, |files| {
+        let look = monitor::look(files, &key, &lists, before.as_deref(), now()).map_err(not_a_checkpoint)?;
+        let rolled_back = look.report.findings.iter().any(|finding| finding.rule == Rule::RolledBack);
+        if is_empty(files) && !rolled_back {
+            return Err(CannotLook::NoEntries { folder: log.log.clone() });
         }
-        looks += 1;
-        thread::sleep(BETWEEN_LOOKS);
-    };
+        let whole = look.report.whole();
+        Ok((look, whole))
+    })?;
     if let Some(note) = &look.seen {
         store::write_public(seen, note)?;
     }
@@ -113,30 +116,61 @@ pub(crate) fn monitor(log: &Log, seen: &Path, json: bool, language: Language) ->
 
 /// Replays a server's stage of a round.
 pub(crate) fn replay(
-    log: &Path,
-    authority: &Path,
-    month: Month,
+    of: &OfRound<'_>,
     at: At,
     home: &Path,
     json: bool,
     language: Language,
 ) -> Result<Outcome, CannotLook> {
-    let key = authority_key(authority)?;
-    Ok(replayed(&replay::replay(&files(log)?, &key, month, at, home)?, json, language))
+    Ok(replayed(&replay::replay_found(of.find()?, of.month, at, home)?, json, language))
 }
 
 /// Recomputes what a node announced in a round.
 pub(crate) fn recompute(
-    log: &Path,
-    authority: &Path,
-    month: Month,
+    of: &OfRound<'_>,
     home: &Path,
     keys: &Path,
     json: bool,
     language: Language,
 ) -> Result<Outcome, CannotLook> {
-    let (key, custody) = (authority_key(authority)?, Custody::from_env());
-    Ok(replayed(&recompute::recompute(&files(log)?, &key, month, home, keys, &custody)?, json, language))
+    let found = of.find()?;
+    Ok(replayed(&recompute::recompute_found(found, of.month, home, keys, &Custody::from_env())?, json, language))
+}
+
+/// Compares a log with a member's copy.
+pub(crate) fn compare(log: &Log, member: &Path, json: bool, language: Language) -> Result<Outcome, CannotLook> {
+    let (key, lists) = log.keys()?;
+    let options = Options { canaries: &lists, now: Some(now()) };
+    let compared = log.settled(|files| {
+        let compared = compare::compare(files, &key, &options, member)?;
+        let whole = !compared.findings.iter().any(|finding| finding.rule.of_files());
+        Ok((compared, whole))
+    })?;
+    let text = if json { as_json(&compared) } else { compared.text(language) };
+    Ok(Outcome { text, found: !compared.findings.is_empty() })
+}
+
+/// A month's round of a log.
+pub(crate) struct OfRound<'a> {
+    /// The log's folder.
+    pub(crate) log: &'a Path,
+    /// The file of the authority's key.
+    pub(crate) authority: &'a Path,
+    /// The month.
+    pub(crate) month: Month,
+}
+
+impl OfRound<'_> {
+    fn find(&self) -> Result<Found, CannotLook> {
+        let key = authority_key(self.authority)?;
+        let options = Options { now: Some(now()), ..Options::default() };
+        settled(self.log, |files| {
+            has_entries(self.log, files)?;
+            let found = round::find_with(files, &key, &options, self.month);
+            let whole = found.0.whole();
+            Ok((found, whole))
+        })
+    }
 }
 
 /// A log that was read and verified.
@@ -145,13 +179,46 @@ struct Read {
     stories: Vec<Story>,
 }
 
+/// Reads a log's folder and judges it. While a log is written its files do not agree for a moment: then it is read again,
+/// until nothing is found of its files, or they stay as they are.
+fn settled<T>(log: &Path, mut judge: impl FnMut(&LogFiles) -> Result<(T, bool), CannotLook>) -> Result<T, CannotLook> {
+    let (mut before, mut looks) = (None, 1);
+    loop {
+        let checkpoint = folder::checkpoint(log);
+        let files = files(log)?;
+        let (made, whole) = judge(&files)?;
+        let still = folder::checkpoint(log) == checkpoint;
+        if whole && still || looks == LOOKS_MAX || before.as_ref() == Some(&files) {
+            return Ok(made);
+        }
+        (before, looks) = (Some(files), looks + 1);
+        thread::sleep(BETWEEN_LOOKS);
+    }
+}
+
+fn has_entries(log: &Path, files: &LogFiles) -> Result<(), CannotLook> {
+    if is_empty(files) { Err(CannotLook::NoEntries { folder: log.to_owned() }) } else { Ok(()) }
+}
+
 impl Log {
     fn read(&self) -> Result<Read, CannotLook> {
         let (key, lists) = self.keys()?;
-        let mut teller = Teller::default();
-        let mut watch = |logged: &Logged, ledger: &Ledger| teller.take(logged, ledger);
-        let (report, _) = verify_with_canaries(&files(&self.log)?, &key, &lists, &mut watch);
-        Ok(Read { report, stories: teller.stories() })
+        let options = Options { canaries: &lists, now: Some(now()) };
+        self.settled(|files| {
+            let mut teller = Teller::default();
+            let mut watch = |logged: &Logged, ledger: &Ledger| teller.take(logged, ledger);
+            let (report, _) = verify_with(files, &key, &options, &mut watch);
+            let whole = report.whole();
+            Ok((Read { report, stories: teller.stories() }, whole))
+        })
+    }
+
+    /// A log that has entries.
+    fn settled<T>(&self, mut judge: impl FnMut(&LogFiles) -> Result<(T, bool), CannotLook>) -> Result<T, CannotLook> {
+        settled(&self.log, |files| {
+            has_entries(&self.log, files)?;
+            judge(files)
+        })
     }
 
     /// The authority's key, and its lists of canaries, which must be for the log's policy.
@@ -183,7 +250,7 @@ fn authority_key(path: &Path) -> Result<[u8; 32], CannotLook> {
 }
 
 fn files(log: &Path) -> Result<LogFiles, CannotLook> {
-    let files = folder::read(log).map_err(|error| CannotLook::Unread { path: log.to_owned(), error })?;
+    let files = folder::read(log)?;
     if files.files.is_empty() { Err(CannotLook::Empty { folder: log.to_owned() }) } else { Ok(files) }
 }
 
@@ -248,6 +315,7 @@ texts! {
         Unread { path: PathBuf, error: io::Error }
             "{path} cannot be read: {error}"
             "{path} 无法读取：{error}";
+        Folder(#[from] error: folder::Unread) "{error}" "{error}";
         Unwritten(#[from] error: StoreError) "{error}" "{error}";
         NotAKey { path: PathBuf }
             "{path} is not a public key: 64 lower-case hexadecimal digits and a line feed"
@@ -255,9 +323,12 @@ texts! {
         Empty { folder: PathBuf }
             "{folder} has no files: name the folder in which the checkpoint lies"
             "{folder} 中没有文件：请指定检查点所在的文件夹";
-        NotSeen { path: PathBuf, error: CheckpointError }
-            "{path} is not a checkpoint of this log: {error}; name the file that `monitor` wrote, or another one to begin anew"
-            "{path} 不是本日志的检查点：{error}；请指定 `monitor` 写下的文件，或换一个文件重新开始";
+        NoEntries { folder: PathBuf }
+            "the log in {folder} has no entries yet"
+            "{folder} 中的日志尚无条目";
+        NotSeen { path: PathBuf, fault: CheckpointFault }
+            "{path} is not a checkpoint of this log: {fault}; name the file that `monitor` wrote, or another one to begin anew"
+            "{path} 不是本日志的检查点：{fault}；请指定 `monitor` 写下的文件，或换一个文件重新开始";
         NotAList { path: PathBuf, error: CanaryListError }
             "{path}: {error}"
             "{path}：{error}";
@@ -268,6 +339,7 @@ texts! {
             "the log has no round of {month}. {verdict}"
             "日志中没有 {month} 的轮次。{verdict}";
         Replay(#[from] error: CannotReplay) "{error}" "{error}";
+        Compare(#[from] error: CannotCompare) "{error}" "{error}";
         Recompute(#[from] error: CannotRecompute) "{error}" "{error}";
     }
 }

@@ -14,6 +14,8 @@ use wugan_protocol::{
     statement::{Announcement, DecisionCount, MatterTotals, Statement, Totals},
 };
 
+use crate::detail::Words;
+
 /// The counts of one round so far.
 pub(crate) struct Counts<'a> {
     /// The round, in which what is checked is logged.
@@ -23,12 +25,15 @@ pub(crate) struct Counts<'a> {
 }
 
 impl Counts<'_> {
-    /// Whether what an entry tells can be.
-    pub(crate) fn agree(&self, logged: &Logged) -> bool {
+    /// Which count cannot be of those that an entry tells.
+    pub(crate) fn wrong(&self, logged: &Logged) -> Option<Words> {
         match &logged.signed.body().statement {
-            Statement::Announcement(announcement) => self.announced(announcement),
-            Statement::Decisions(totals) => self.totals(totals),
-            _ => true,
+            Statement::Announcement(announcement) => {
+                let (file, count) = (announcement.file.name(), announcement.count);
+                (!self.announced(announcement)).then_some(Words::FileCount { file, count })
+            }
+            Statement::Decisions(totals) => self.totals(totals).err(),
+            _ => None,
         }
     }
 
@@ -50,7 +55,8 @@ impl Counts<'_> {
     }
 
     /// Whether one owner's totals can be those of its decisions.
-    fn totals(&self, totals: &Totals) -> bool {
+    fn totals(&self, totals: &Totals) -> Result<(), Words> {
+        let owner = self.federation.policy().member_id(totals.owner).to_owned();
         let (mut least, mut most) = (0, 0);
         for ((told, matter), rows) in
             totals.matters.iter().zip(self.round.matters(totals.owner)).zip(self.limits(totals.owner))
@@ -58,12 +64,15 @@ impl Counts<'_> {
             let can_be = |count: &DecisionCount| count.about.is_none() || matter.can_decide(count.decision);
             let range = rows_of(told);
             if *range.start() > rows || !told.counts.iter().all(can_be) {
-                return false;
+                let matter = self.federation.policy().matters.iter().find(|matter| matter.number == told.matter);
+                let matter = matter.map_or_else(|| told.matter.to_string(), |matter| matter.id.clone());
+                return Err(Words::MatterCount { owner, matter });
             }
             least += range.start();
             most += range.end();
         }
-        overlap(&(least..=most), &self.told(FileKey::Decisions { owner: totals.owner }))
+        let all = overlap(&(least..=most), &self.told(FileKey::Decisions { owner: totals.owner }));
+        if all { Ok(()) } else { Err(Words::AllCounts { owner }) }
     }
 
     /// Rows, no more than allowed; of each class, every row appears as often as its matter has channels.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use wugan_protocol::{
+    hexes::Digest,
     ledger::{Disclosed, Ledger},
     text::{Language, Say},
     texts,
@@ -34,10 +35,11 @@ impl DisclosureTotals {
     }
 }
 
-/// The totals of all requests that have an effect, by owner and matter in the policy's order.
-pub fn totals(ledger: &Ledger) -> Vec<DisclosureTotals> {
+/// The totals of all requests that have an effect, by owner and matter in the policy's order; of one round only, if it is
+/// given.
+pub fn totals(ledger: &Ledger, round: Option<Digest>) -> Vec<DisclosureTotals> {
     let mut totals = BTreeMap::new();
-    for (_, asked) in ledger.requests() {
+    for (_, asked) in ledger.requests().filter(|(_, asked)| round.is_none_or(|round| round == asked.round)) {
         let Some(past) = ledger.past_round(asked.round) else { continue };
         let named = past.policy.matters_of(asked.owner).find(|matter| matter.number == asked.statement.matter);
         let matter = named.map(|matter| matter.id.clone()).unwrap_or_default();

@@ -106,8 +106,8 @@ impl Page<'_> {
         if lines.is_empty() {
             lines.push(self.say(&Words::NoRefusals));
         }
-        let (cosigned, quorum) = (story.cosigned.len(), story.quorum);
-        lines.push(self.say(&Words::Cosigned { cosigned, quorum }));
+        lines.extend(cosigned(story).map(|words| self.say(&words)));
+        lines.extend(story.disclosures.iter().map(|totals| totals.text(self.language)));
         lines.extend(story.deletions.iter().map(|deletion| self.deletion(deletion)));
         lines
     }
@@ -146,6 +146,12 @@ pub(crate) fn steps(times: &Times) -> impl Iterator<Item = (Words, u64)> {
         (Words::Ended, times.ended),
     ];
     steps.into_iter().filter_map(|(step, time)| Some((step, time?)))
+}
+
+/// By how many members a round's end was cosigned: only one that counts is.
+pub(crate) fn cosigned(story: &Story) -> Option<Words> {
+    let (cosigned, quorum) = (story.cosigned.len(), story.quorum);
+    (story.outcome == Outcome::Closed).then_some(Words::Cosigned { cosigned, quorum })
 }
 
 /// What became of an owner's canaries.

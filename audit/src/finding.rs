@@ -1,26 +1,37 @@
 //! What an auditor finds: which entry or file, whose, which rule it breaks, what that means and what to do next, in
 //! English and Chinese.
 
-use serde::Serialize;
-use wugan_protocol::text::Language;
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
+use wugan_protocol::text::{Language, Say as _};
+
+use crate::detail::Detail;
 
 /// Something that is not as the protocol says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The rule that is broken.
     pub rule: Rule,
     /// The entry's index, from 0.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<u64>,
     /// Who made the entry, `tax/node`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub party: Option<String>,
     /// The file, the month or the reason.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub detail: String,
+    pub detail: Detail,
+    /// The entry that shows it, if that is a later one: to whoever had seen the log before, it is new with that one.
+    pub(crate) shown_by: Option<u64>,
 }
 
 impl Finding {
+    /// Something that one of the log's entries or nothing in particular shows.
+    pub(crate) fn new(rule: Rule, entry: Option<u64>, party: Option<String>, detail: impl Into<Detail>) -> Finding {
+        Finding { rule, entry, party, detail: detail.into(), shown_by: None }
+    }
+
+    /// Whether nothing of it stood in the first `entries` entries.
+    pub(crate) fn is_after(&self, entries: u64) -> bool {
+        self.shown_by.max(self.entry).is_none_or(|entry| entry >= entries)
+    }
+
     /// The finding as text of three lines: what, what it means, what to do next.
     pub fn text(&self, language: Language) -> String {
         let [broken, means, next] = self.rule.texts(language);
@@ -30,7 +41,7 @@ impl Finding {
             Language::Chinese => format!("条目 {entry}"),
         }));
         place.extend(self.party.clone());
-        place.extend(Some(self.detail.clone()).filter(|detail| !detail.is_empty()));
+        place.extend(Some(self.detail.said(language)).filter(|detail| !detail.is_empty()));
         let (place, colon) = match (place.is_empty(), language) {
             (true, _) => (String::new(), ""),
             (false, Language::English) => (place.join(", "), ": "),
@@ -38,6 +49,28 @@ impl Finding {
         };
         format!("{place}{colon}{broken}\n  {means}\n  {next}")
     }
+}
+
+/// For programs, with what it means and what to do next in English.
+impl Serialize for Finding {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("rule", &self.rule)?;
+        self.entry.map_or(Ok(()), |entry| map.serialize_entry("entry", &entry))?;
+        self.party.as_ref().map_or(Ok(()), |party| map.serialize_entry("party", party))?;
+        if !self.detail.is_empty() {
+            map.serialize_entry("detail", &self.detail)?;
+        }
+        let [_, meaning, next] = self.rule.texts(Language::English);
+        map.serialize_entry("meaning", meaning)?;
+        map.serialize_entry("next", next)?;
+        map.end()
+    }
+}
+
+/// What findings come to, for programs.
+pub(crate) fn verdict(findings: &[Finding]) -> &'static str {
+    if findings.is_empty() { "in_order" } else { "findings" }
 }
 
 macro_rules! rules {
@@ -57,24 +90,34 @@ macro_rules! rules {
                       (Rule::$name, Language::Chinese) => [$broken_zh, $means_zh, $next_zh],)*
                 }
             }
+
+            /// Whether the log is not whole, or not what it was: found of its files, not of what somebody stated in it.
+            pub fn of_files(self) -> bool {
+                matches!(
+                    self,
+                    Rule::Policy | Rule::Manifest | Rule::Checkpoint | Rule::SignatureLines | Rule::Root | Rule::RolledBack
+                        | Rule::FileMissing | Rule::FileAltered | Rule::FileUnknown | Rule::FileTooLong | Rule::EntryRefused
+                        | Rule::Cosigned | Rule::TwoLogs
+                )
+            }
         }
     };
 }
 
 rules! {
     Policy "policy"
-        ["the policy in the folder cannot be used"
-         "Without the policy that the manifest names nobody can say which entries are right."
+        ["the policy in the folder is missing, cannot be read, or is another one than the manifest names"
+         "Without the policy that the manifest names nobody can say which entries are right: they were not judged."
          "Fetch the agreed catalogue.toml and put it into the log's folder."]
-        ["文件夹中的策略文件无法使用"
-         "没有清单所指的策略，无法判断条目是否正确。"
+        ["文件夹中的策略文件缺失、无法读取，或并非清单所指的那一份"
+         "没有清单所指的策略，无法判断条目是否正确：条目未经判断。"
          "取得约定的 catalogue.toml，放入日志文件夹。"];
     Manifest "manifest"
-        ["the first entry is not the authority's federation manifest for this policy"
+        ["the first entry, or a later version, is not the authority's federation manifest"
          "The log is another federation's, or its beginning was replaced."
          "Compare the fingerprint of authority.pub with the authority by telephone; then fetch the log anew."]
-        ["首个条目不是管理机构为本策略签署的联盟清单"
-         "该日志属于另一联盟，或其开头被替换。"
+        ["首个条目或其后续版本不是授权方签署的联合体清单"
+         "该日志属于另一联合体，或其开头被替换。"
          "电话核对 authority.pub 指纹，然后重新获取日志。"];
     Checkpoint "checkpoint"
         ["the checkpoint is missing, malformed or not signed by the log's key"
@@ -93,17 +136,17 @@ rules! {
     Root "root"
         ["the entries do not grow into the tree that the checkpoint signs"
          "An entry was altered, dropped, added or moved after the tree was signed."
-         "Keep this copy as evidence and compare with the log of another member."]
+         "Keep this copy as evidence and compare it with the copy that another member keeps: `wugan-audit compare`."]
         ["条目与检查点所签的树不符"
          "签名之后有条目被更改、删除、添加或移动。"
-         "保留本副本作为证据，并与其他成员的日志核对。"];
+         "保留本副本作为证据，并用 wugan-audit compare 与其他成员留存的副本核对。"];
     RolledBack "rolled_back"
         ["the log does not continue the one that this auditor saw last"
          "Entries that were signed are gone or changed: the log was rolled back, or another one is shown here."
-         "Keep this copy and the checkpoint seen last as evidence; compare with the log of another member."]
+         "Keep this copy and the checkpoint seen last as evidence; compare with the copy that another member keeps: `wugan-audit compare`."]
         ["日志与本审计员上次所见不衔接"
          "已签名的条目消失或被更改：日志被回退，或此处出示的是另一份日志。"
-         "保留本副本和上次所见检查点作为证据，并与其他成员的日志核对。"];
+         "保留本副本和上次所见检查点作为证据，并用 wugan-audit compare 与其他成员留存的副本核对。"];
     FileMissing "file_missing"
         ["a file of the log is missing"
          "Part of the log cannot be verified."
@@ -125,13 +168,27 @@ rules! {
         ["存在不属于日志的文件"
          "它不受任何签名保护：可能是残留文件，或有人放入。"
          "询问协调方；只能在副本中删除。"];
+    FileTooLong "file_too_long"
+        ["a file that is longer than any file of a log"
+         "It was not read: a log has no such file in this place."
+         "Fetch the folder anew; if it stays so, ask the coordinator."]
+        ["文件长度超过日志文件的上限"
+         "该文件未读取：日志在此处不可能有这样的文件。"
+         "重新获取文件夹；若仍如此，询问协调方。"];
+    TwoLogs "two_logs"
+        ["two different logs were shown"
+         "The member's copy and this log differ in what the log's key has signed, or one of them was changed."
+         "Keep both copies as evidence: two checkpoints of the log's key that do not go together prove a lie of the coordinator."]
+        ["出示了两份不同的日志"
+         "成员留存的副本与本日志在日志密钥所签内容上不一致，或其中一份被更改。"
+         "保留两份副本作为证据：日志密钥所签的两个互不衔接的检查点可证明协调方作假。"];
     EntryRefused "entry_refused"
         ["an entry that nobody may append"
-         "It is malformed, not signed by a member, or not the next of its signer's own sequence: the log was forged or an entry dropped."
-         "Keep this copy as evidence; ask the member that the entry names for its own copy."]
+         "It is malformed, not signed by a member, or not the next of its signer's own sequence: the log was forged or an entry dropped. What follows it was not judged."
+         "Keep this copy as evidence; compare it with the copy that the member keeps that the entry names: `wugan-audit compare`."]
         ["任何人都不得追加的条目"
-         "格式错误、并非成员签名，或与签名者自己的序列不衔接：日志被伪造，或有条目被删除。"
-         "保留本副本作为证据；向条目所指成员索取其副本。"];
+         "格式错误、并非成员签名，或与签名者自己的序列不衔接：日志被伪造，或有条目被删除。其后的条目未经判断。"
+         "保留本副本作为证据，并用 wugan-audit compare 与条目所指成员留存的副本核对。"];
     EntryWithoutEffect "entry_without_effect"
         ["an entry against the rules"
          "Its signer stated what it may not state then; members act as if it were not there."
@@ -139,20 +196,27 @@ rules! {
         ["违反规则的条目"
          "签名者在该时刻不得作此声明；各成员视其不存在。"
          "询问签名者原因，并用 explain 查看该轮次。"];
+    Clock "clock"
+        ["an entry from the future"
+         "Its time is more than a quarter of an hour after that of a later entry of the coordinator, or after this auditor's clock: a clock is wrong, or the time was made up."
+         "Ask its signer and the coordinator to compare their clocks; look whether this one's is right."]
+        ["来自未来的条目"
+         "其时间比协调方在后的条目或本审计员的时钟晚一刻钟以上：有时钟不准，或时间系虚构。"
+         "请签名者与协调方核对时钟；并确认本机时钟无误。"];
     Counts "counts"
         ["a count that cannot be"
          "It does not agree with the counts stated before it, or is more than the federation manifest or the policy allows."
          "Ask its signer; `replay` shows at which stage it went wrong."]
         ["不可能的数量"
-         "与此前声明的数量不符，或超过联盟清单或策略所允许的数量。"
+         "与此前声明的数量不符，或超过联合体清单或策略所允许的数量。"
          "询问签名者；replay 可显示在哪一环节出错。"];
     MemberRefused "member_refused"
         ["a member refused an entry or a file"
          "A member saw something that it does not act on."
-         "Ask both members; the refused entry is named in this one."]
+         "Ask both members, and look at the refused entry."]
         ["有成员拒绝了某条目或文件"
          "该成员发现了不予执行的内容。"
-         "询问双方成员；本条目写明了被拒条目。"];
+         "询问双方成员，并查看被拒条目。"];
     InputMissing "input_missing"
         ["a file that its receiver acknowledged is not there"
          "What was made of it cannot be computed again."
@@ -251,6 +315,13 @@ rules! {
         ["行映射并非由名册快照和种子得出"
          "行所对应的人员不正确，或某人缺少部分行。"
          "保留状态文件夹和日志作为证据；该待遇部门本月认定结果不得使用。"];
+    CanariesFalse "canaries_false"
+        ["what the owner told of its canaries is not what came out for them"
+         "The owner's word about its canaries does not follow from its decisions and what lies sealed with its roster."
+         "Keep home and log as evidence; ask the owner why; believe none of its canaries of this month."]
+        ["待遇部门所报哨兵结果与实际不符"
+         "其关于哨兵的声明并非由认定结果和随名册密封的内容得出。"
+         "保留状态文件夹和日志作为证据；询问该待遇部门原因；该部门本月哨兵均不可信。"];
     DeferredEnrolled "deferred_enrolled"
         ["people have no rows though they were enrolled"
          "The owner deferred as many people as the number says whom it could have had certified."
@@ -280,12 +351,19 @@ rules! {
          "从记录到结论之间有人使结果出错，或有部门没有装入发给它的哨兵。真实人员的结论也可能有误。"
          "在该部门的哨兵结果表中查看是哪些；核对相关渠道部门的配置；然后重算该轮次各环节。"];
     CanaryUntold "canary_untold"
-        ["an owner has its decisions, but did not tell what they are for its canaries"
-         "It does not have the canaries that the authority's list names, or has others: this month shows nothing about its decisions."
-         "Ask the owner which file its configuration names as canaries, and compare its SHA-256 with the list."]
-        ["待遇部门已收到结论，却未报告其哨兵的结果"
-         "它没有装入授权方清单所列的哨兵，或装入了其他哨兵：本月无从得知其结论是否正确。"
-         "询问该部门配置中的哨兵文件，并将其 SHA-256 与清单核对。"];
+        ["there are decisions for an owner, but it did not tell what they are for its canaries"
+         "It does not have the canaries that the authority's list names, has others, or keeps silent: this month shows nothing about its decisions."
+         "Ask the owner whether its node runs and which file its configuration names as canaries; compare that file's SHA-256 with the list."]
+        ["待遇部门已有结论，却未报告其哨兵的结果"
+         "它没有装入授权方清单所列的哨兵，装入了其他哨兵，或隐瞒不报：本月无从得知其结论是否正确。"
+         "询问该部门节点是否运行、配置中是哪份哨兵文件，并将其 SHA-256 与清单核对。"];
+    Overdue "overdue"
+        ["a round is overdue"
+         "This view of the log was frozen, or a round was forgotten: people wait for their decisions."
+         "Ask the coordinator for the present log and why there is no round, or why it is not ended."]
+        ["轮次逾期"
+         "此处所见日志停止更新，或有轮次被遗忘：人们在等待认定结果。"
+         "向协调方索取最新日志，并询问为何没有轮次或轮次未结束。"];
     MonthSkipped "month_skipped"
         ["months without a counted round"
          "Nobody was certified in these months, or their rounds are not in this log."

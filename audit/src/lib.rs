@@ -9,7 +9,10 @@
 #![forbid(unsafe_code)]
 
 pub mod canaries;
+pub mod compare;
 mod counts;
+mod database;
+pub mod detail;
 pub mod disclosures;
 mod explain;
 pub mod finding;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use commands::{CannotLook, Log, Outcome};
+use commands::{CannotLook, Log, OfRound, Outcome};
 use wugan_audit::replay::At;
 use wugan_protocol::{
     month::Month,
@@ -40,6 +40,12 @@ struct Round {
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
+}
+
+impl Round {
+    fn of(&self) -> OfRound<'_> {
+        OfRound { log: &self.log, authority: &self.authority, month: self.round }
+    }
 }
 
 #[derive(Subcommand)]
@@ -76,7 +82,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         html: PathBuf,
     },
-    /// For a timer: verify the log again, and that it continues the one seen last; tell only what is new.
+    /// For a timer: verify the log again, that it continues the one seen last, and that no round is overdue; tell only what
+    /// is new.
     #[command(
         after_help = "Example:\n  wugan-audit monitor coordinator/log --authority authority.pub --seen seen.checkpoint"
     )]
@@ -87,6 +94,18 @@ enum Command {
         /// new.
         #[arg(long, value_name = "FILE")]
         seen: PathBuf,
+        /// Print the result as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// At a member: compare the log with the copy that the member keeps. One must be the beginning of the other.
+    #[command(after_help = COMPARE_EXAMPLE)]
+    Compare {
+        #[command(flatten)]
+        log: Log,
+        /// The member's state folder, in which `state.sqlite` lies.
+        #[arg(long, value_name = "STATE")]
+        member: PathBuf,
         /// Print the result as JSON.
         #[arg(long)]
         json: bool,
@@ -116,6 +135,10 @@ enum Command {
         home: PathBuf,
     },
 }
+
+const COMPARE_EXAMPLE: &str = "\
+Example:
+  wugan-audit compare coordinator/log --authority authority.pub --member departments/health/state";
 
 const REPLAY_EXAMPLES: &str = "\
 Examples:
@@ -148,12 +171,11 @@ fn run(command: Command, language: Language) -> Result<Outcome, CannotLook> {
         Command::Explain { log, round, json } => commands::explain(&log, round, json, language),
         Command::Report { log, html } => commands::report(&log, &html, language),
         Command::Monitor { log, seen, json } => commands::monitor(&log, &seen, json, language),
-        Command::Replay { round: Round { log, authority, round, json }, at, home } => {
-            commands::replay(&log, &authority, round, at, &home, json, language)
-        }
-        Command::Recompute { round: Round { log, authority, round, json }, keys, home } => {
+        Command::Compare { log, member, json } => commands::compare(&log, &member, json, language),
+        Command::Replay { round, at, home } => commands::replay(&round.of(), at, &home, round.json, language),
+        Command::Recompute { round, keys, home } => {
             let keys = keys.unwrap_or_else(|| home.join("keys"));
-            commands::recompute(&log, &authority, round, &home, &keys, json, language)
+            commands::recompute(&round.of(), &home, &keys, round.json, language)
         }
     }
 }

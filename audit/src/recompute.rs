@@ -8,6 +8,7 @@
 //! In memory are the people of one channel, or one owner's rows and the records of one class: 32 bytes for each record,
 //! and at most [`ITEMS_MAX`] of anything.
 
+mod canaries;
 mod deferral;
 mod facts;
 mod node;
@@ -27,8 +28,8 @@ use wugan_protocol::{
 
 use crate::{
     folder::LogFiles,
-    replay::{CannotReplay, Replayed, deleted},
-    round::{self, LoggedRound},
+    replay::{CannotReplay, Replayed, deleted, is_home_of},
+    round::{self, Found, LoggedRound},
 };
 use node::Node;
 
@@ -45,6 +46,10 @@ texts! {
             "the identity in {keys} is not the one that the federation manifest lists for the node of {member}; name this node's \
              key folder with --keys"
             "{keys} 中的身份与联合体清单所列 {member} 节点的不一致；请用 --keys 指定该节点的密钥文件夹";
+        /// A storage key that opens nothing.
+        OpensNothing { home: PathBuf, keys: PathBuf }
+            "the storage key in {keys} opens none of the sealed files in {home}: name the folders of one and the same node"
+            "{keys} 中的存储密钥打不开 {home} 中的任何密封文件：请指定同一节点的文件夹";
         /// The facts of enrolment.
         Database { path: PathBuf, error: rusqlite::Error }
             "the state database {path} cannot be read: {error}"
@@ -72,16 +77,35 @@ pub fn recompute(
     keys: &Path,
     custody: &Custody,
 ) -> Result<Replayed, CannotRecompute> {
-    let (report, found) = round::find(files, authority, month);
+    recompute_found(round::find(files, authority, month), month, home, keys, custody)
+}
+
+/// The same in a log that was verified.
+///
+/// # Errors
+/// See [`CannotRecompute`].
+pub fn recompute_found(
+    found: Found,
+    month: Month,
+    home: &Path,
+    keys: &Path,
+    custody: &Custody,
+) -> Result<Replayed, CannotRecompute> {
+    let (report, found) = found;
     let mut replayed = Replayed::of_log(report, month);
     let Some(told) = found else { return Ok(replayed.unless_empty()?) };
     let storage = StorageKey::open(keys, custody)?;
     let party = party(&told, keys, &storage)?;
     replayed.party = Some(told.federation.party_name(party));
     deleted(&told, party, Kept::Files)?;
+    is_home_of(home, &told.federation.party_name(party))?;
     let mut node = Node::open(&told, party, home, &storage)?;
     node.attempt(pools::recompute)?;
     node.attempt(rows::recompute)?;
+    node.attempt(canaries::recompute)?;
+    if node.opens_nothing()? {
+        return Err(CannotRecompute::OpensNothing { home: home.to_owned(), keys: keys.to_owned() });
+    }
     node.finish(&mut replayed);
     Ok(replayed)
 }

@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 use wugan_protocol::{
     manifest::Federation,
     month::Month,
@@ -25,9 +25,10 @@ use wugan_protocol::{
 };
 
 use crate::{
-    finding::Finding,
+    database,
+    finding::{Finding, verdict},
     folder::LogFiles,
-    round::{self, LoggedRound},
+    round::{self, Found, LoggedRound},
     verify::Report,
 };
 use stage::Stage;
@@ -44,7 +45,7 @@ pub enum At {
 }
 
 /// What was looked at, and what was found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Replayed {
     /// The federation's name, once its manifest is verified.
     pub federation: Option<String>,
@@ -58,6 +59,20 @@ pub struct Replayed {
     pub outputs: u64,
     /// What is wrong with the log, then what is wrong with the files.
     pub findings: Vec<Finding>,
+}
+
+impl Serialize for Replayed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut replayed = serializer.serialize_struct("Replayed", 7)?;
+        replayed.serialize_field("verdict", verdict(&self.findings))?;
+        replayed.serialize_field("federation", &self.federation)?;
+        replayed.serialize_field("month", &self.month)?;
+        replayed.serialize_field("party", &self.party)?;
+        replayed.serialize_field("inputs", &self.inputs)?;
+        replayed.serialize_field("outputs", &self.outputs)?;
+        replayed.serialize_field("findings", &self.findings)?;
+        replayed.end()
+    }
 }
 
 texts! {
@@ -76,6 +91,14 @@ texts! {
         NotAHome { folder: PathBuf, inside: &'static str }
             "{folder} has no folder `{inside}`: name the party's state folder"
             "{folder} 中没有 `{inside}` 文件夹：请指定该方的状态文件夹";
+        /// Its database says so.
+        Another { folder: PathBuf, found: String, party: String }
+            "{folder} is the state folder of {found}, not of {party}: name the right one"
+            "{folder} 是 {found} 的状态文件夹，而不是 {party} 的：请指定正确的文件夹";
+        /// No file of the round.
+        NothingOfRound { folder: PathBuf, party: String, month: Month }
+            "{folder} has none of the files that {party} must have of the round of {month}: it does not look like that party's state folder"
+            "{folder} 中没有 {party} 在 {month} 轮次应有的任何文件：看来不是该方的状态文件夹";
         /// Its retention time was over.
         Deleted { party: String, time: String }
             "{party} deleted what it kept of this round on {time}, as the log says: nothing to replay"
@@ -94,20 +117,42 @@ pub fn replay(
     at: At,
     home: &Path,
 ) -> Result<Replayed, CannotReplay> {
-    let (report, found) = round::find(files, authority, month);
+    replay_found(round::find(files, authority, month), month, at, home)
+}
+
+/// The same in a log that was verified.
+///
+/// # Errors
+/// See [`CannotReplay`].
+pub fn replay_found(found: Found, month: Month, at: At, home: &Path) -> Result<Replayed, CannotReplay> {
+    let (report, found) = found;
     let mut replayed = Replayed::of_log(report, month);
     let Some(told) = found else { return replayed.unless_empty() };
     let party = at.party(&told.federation);
     replayed.party = Some(told.federation.party_name(party));
     deleted(&told, party, at.keeps())?;
+    let known = is_home_of(home, &told.federation.party_name(party))?;
     let mut stage = Stage::open(&told, party, home)?;
     match at {
         At::Matcher => matcher::replay(&mut stage),
         At::Aggregator => aggregator::replay(&mut stage),
         At::Coordinator => coordinator::replay(&mut stage),
     }?;
+    if !known && stage.lacks_everything() {
+        let (folder, party) = (home.to_owned(), told.federation.party_name(party));
+        return Err(CannotReplay::NothingOfRound { folder, party, month });
+    }
     stage.finish(&mut replayed);
     Ok(replayed)
+}
+
+/// Whether a state folder says that it is this party's; it may say nothing.
+pub(crate) fn is_home_of(home: &Path, party: &str) -> Result<bool, CannotReplay> {
+    let another = |found| CannotReplay::Another { folder: home.to_owned(), found, party: party.to_owned() };
+    match database::whose(home) {
+        Some(found) if found != party => Err(another(found)),
+        found => Ok(found.is_some()),
+    }
 }
 
 /// Whether a party still has to show what it kept.
@@ -171,6 +216,9 @@ impl Replayed {
         lines.join("\n")
     }
 }
+
+/// The folder in which a party keeps the files of rounds.
+pub(crate) const ROUNDS: &str = "rounds";
 
 texts! {
     /// What a replay comes to.

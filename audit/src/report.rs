@@ -9,7 +9,7 @@ use wugan_protocol::{
 };
 
 use crate::{
-    explain::{Words, canaries, steps, told},
+    explain::{Words, canaries, cosigned, steps, told},
     finding::Finding,
     story::{Channel, Department, Matter, Outcome, Owner, Story},
     verify::Report,
@@ -17,13 +17,41 @@ use crate::{
 
 /// Writes the page.
 pub fn html(report: &Report, stories: &[Story]) -> String {
+    page(
+        report.federation.as_deref().unwrap_or_default(),
+        &html! {
+            (verdict(report, stories))
+            @for (place, story) in stories.iter().enumerate().rev() {
+                details open[place + 1 == stories.len()] {
+                    summary { h2 { (story.month) " " (both(&story.outcome)) } }
+                    (round(story))
+                }
+            }
+        },
+    )
+}
+
+/// Writes the page of a log that could not be looked at, so that no verdict of another day stays in its place.
+pub fn unread(why: &dyn Say) -> String {
+    page(
+        "",
+        &html! {
+            header class="bad" {
+                h1 { (both(&Label::NotLookedAt)) }
+                p { (both(why)) }
+            }
+        },
+    )
+}
+
+fn page(federation: &str, main: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="zh-CN" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "wugan · " (report.federation.clone().unwrap_or_default()) }
+                title { "wugan · " (federation) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
@@ -32,15 +60,7 @@ pub fn html(report: &Report, stories: &[Story]) -> String {
                 label for="zh" { "中文" }
                 input type="radio" name="language" id="en";
                 label for="en" { "English" }
-                main {
-                    (verdict(report, stories))
-                    @for (place, story) in stories.iter().enumerate().rev() {
-                        details open[place + 1 == stories.len()] {
-                            summary { h2 { (story.month) " " (both(&story.outcome)) } }
-                            (round(story))
-                        }
-                    }
-                }
+                main { (main) }
             }
         }
     };
@@ -52,7 +72,9 @@ fn verdict(report: &Report, stories: &[Story]) -> Markup {
     let counted = stories.iter().filter(|story| story.outcome == Outcome::Closed).count();
     html! {
         header class=(if report.findings.is_empty() { "good" } else { "bad" }) {
-            h1 { (report.federation.clone().unwrap_or_default()) " · "
+            h1 {
+                @match &report.federation { Some(name) => (name), None => (both(&Label::NotALog)) }
+                " · "
                 @if report.findings.is_empty() { (both(&Label::InOrder)) } @else { (both(&Label::NotInOrder)) } }
             p { (both(&Label::Summary { entries: report.entries, rounds: counted, findings: report.findings.len() })) }
         }
@@ -89,11 +111,12 @@ fn round(story: &Story) -> Markup {
         }
         section {
             h3 { (both(&Label::WhoVouches)) }
-            p { (both(&Words::Cosigned { cosigned: story.cosigned.len(), quorum: story.quorum })) }
+            @if let Some(words) = cosigned(story) { p { (both(&words)) } }
             @if story.refusals.is_empty() { p { (both(&Words::NoRefusals)) } }
             ul { @for refusal in &story.refusals { li {
                 (refusal.entry) " " (refusal.by) ": " (both(&refusal.reason))
             } } }
+            @for totals in &story.disclosures { p { (in_both(|language| html! { (totals.text(language)) })) } }
         }
     }
 }
@@ -208,6 +231,8 @@ texts! {
     enum Label {
         InOrder "in order" "无异常";
         NotInOrder "NOT in order" "有异常";
+        NotALog "whose log this is cannot be told" "无法判断这是谁的日志";
+        NotLookedAt "the log could not be looked at" "日志无法查看";
         Summary { entries: u64, rounds: usize, findings: usize }
             "{entries} entries verified, {rounds} rounds counted, {findings} findings"
             "已验证条目 {entries} 条，有效轮次 {rounds} 轮，发现 {findings} 项";

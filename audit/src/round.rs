@@ -14,7 +14,7 @@ use wugan_protocol::{
 
 use crate::{
     folder::LogFiles,
-    verify::{Report, verify_and_watch},
+    verify::{Options, Report, verify_with},
 };
 
 /// A round as the log leaves it.
@@ -26,6 +26,7 @@ pub struct LoggedRound {
     pub round: Round,
     announced: BTreeMap<FileKey, (u64, Digest)>,
     totals: BTreeMap<MemberNumber, u64>,
+    canaries: BTreeMap<MemberNumber, u64>,
     refused: BTreeSet<(Party, Digest)>,
     batches: BTreeMap<(MemberNumber, u64), LoggedBatch>,
     deletions: BTreeMap<(Party, Kept), u64>,
@@ -45,10 +46,18 @@ pub struct LoggedBatch {
     entry: Digest,
 }
 
+/// What was found of a log, and the round in it.
+pub type Found = (Report, Option<LoggedRound>);
+
 /// Verifies a log, and finds the round of a month in it: the last one, if others of that month were abandoned.
-pub fn find(files: &LogFiles, authority: &[u8; 32], month: Month) -> (Report, Option<LoggedRound>) {
+pub fn find(files: &LogFiles, authority: &[u8; 32], month: Month) -> Found {
+    find_with(files, authority, &Options::default(), month)
+}
+
+/// The same, by what else the auditor knows.
+pub fn find_with(files: &LogFiles, authority: &[u8; 32], options: &Options<'_>, month: Month) -> Found {
     let mut finder = Finder { month, found: None, batches: BTreeMap::new(), refused: BTreeSet::new() };
-    let (report, ledger) = verify_and_watch(files, authority, &mut |logged, ledger| finder.watch(logged, ledger));
+    let (report, ledger) = verify_with(files, authority, options, &mut |logged, ledger| finder.watch(logged, ledger));
     if let Some(ledger) = ledger {
         finder.see(&ledger);
     }
@@ -70,6 +79,11 @@ impl LoggedRound {
     /// The entry that tells an owner's totals.
     pub fn totals(&self, owner: MemberNumber) -> Option<u64> {
         self.totals.get(&owner).copied()
+    }
+
+    /// The entry that tells what became of an owner's canaries.
+    pub fn canaries(&self, owner: MemberNumber) -> Option<u64> {
+        self.canaries.get(&owner).copied()
     }
 
     /// When a party deleted what it kept of the round, by its own clock, seconds since 1970 UTC.
@@ -128,6 +142,10 @@ impl Finder {
             Statement::Deletion { of } => {
                 found.deletions.insert((party, *of), body.head.time);
             }
+            Statement::Canaries(_) => {
+                found.canaries.insert(party.member, logged.index);
+                self.see(ledger);
+            }
             Statement::RoundClosed {} | Statement::RoundAbandoned { .. } => self.see(ledger),
             _ => {}
         }
@@ -139,6 +157,7 @@ impl Finder {
             round: round.clone(),
             announced: BTreeMap::new(),
             totals: BTreeMap::new(),
+            canaries: BTreeMap::new(),
             refused: BTreeSet::new(),
             batches: BTreeMap::new(),
             deletions: BTreeMap::new(),

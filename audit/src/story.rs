@@ -19,6 +19,8 @@ use wugan_protocol::{
     texts,
 };
 
+use crate::disclosures::{self, DisclosureTotals};
+
 /// One round.
 #[derive(Clone, Debug, Serialize)]
 pub struct Story {
@@ -47,6 +49,8 @@ pub struct Story {
     pub cosigned: Vec<String>,
     /// How many of them must.
     pub quorum: u16,
+    /// How often single suspicions of the round were looked into.
+    pub disclosures: Vec<DisclosureTotals>,
     /// What was deleted since, its retention time being over.
     pub deletions: Vec<Deletion>,
 }
@@ -222,6 +226,12 @@ impl Teller {
                     story.refusals.push(Refusal { entry: logged.index, by, refused, reason: *reason });
                 }
                 story.take(party, statement, body.head.time, ledger);
+                if may_disclose(statement) {
+                    stories.iter_mut().for_each(|story| {
+                        story.disclosures = disclosures::totals(ledger, Some(story.round));
+                    });
+                    return;
+                }
                 if let Some(round) = ledger.round().filter(|_| is_last) {
                     story.times.pools_closed = round.pools_closed();
                     story.times.rows_closed = round.rows_closed();
@@ -347,6 +357,12 @@ impl Story {
     }
 }
 
+/// Whether a statement is part of a disclosure: a refusal may be, of whatever round.
+fn may_disclose(statement: &Statement) -> bool {
+    use Statement::{Approval, Disclosure, DisclosureRequest, Refusal};
+    matches!(statement, DisclosureRequest(_) | Approval { .. } | Disclosure { .. } | Refusal { .. })
+}
+
 /// A round that has just been opened.
 fn begin(ledger: &Ledger, round: &Round, entry: u64) -> Story {
     let (federation, policy) = (ledger.federation(), round.policy());
@@ -392,6 +408,7 @@ fn begin(ledger: &Ledger, round: &Round, entry: u64) -> Story {
         refusals: Vec::new(),
         cosigned: Vec::new(),
         quorum: federation.manifest().quorum,
+        disclosures: Vec::new(),
         deletions: Vec::new(),
     }
 }

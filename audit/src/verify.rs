@@ -1,24 +1,21 @@
 //! Verifies a log: its files against its signed tree, its entries against the rules.
 
+mod clock;
+mod files;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 use wugan_protocol::{
     canary::CanaryList,
+    envelope::Unverified,
     file::FileKey,
     hexes::Digest,
-    ledger::{Closed, Ledger, Logged},
-    log::{
-        checkpoint::VerifiedCheckpoint,
-        merkle::Growing,
-        note::Note,
-        tile::{Kind, Tile, entries_from_bytes},
-        writer::LogWriter,
-    },
-    manifest::Federation,
+    ledger::{Admitted, Ledger, Logged},
+    manifest::{Federation, FederationError},
     month::Month,
     party::Party,
     policy::Policy,
@@ -29,13 +26,26 @@ use wugan_protocol::{
 use crate::{
     canaries::{self, Canaries},
     counts::Counts,
+    detail::{Detail, Words},
     disclosures::{self, DisclosureTotals},
-    finding::{Finding, Rule},
+    finding::{Finding, Rule, verdict},
     folder::LogFiles,
 };
+use clock::Times;
+pub use files::is_empty;
+pub(crate) use files::{Entries, entries, size_of};
+
+/// What an auditor knows besides the log.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options<'a> {
+    /// The authority's lists of canaries, of which owners must tell.
+    pub canaries: &'a [CanaryList],
+    /// The auditor's clock, seconds since 1970 UTC; without it nothing is too late, and nothing of the future.
+    pub now: Option<u64>,
+}
 
 /// What an audit of a log says.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Report {
     /// The federation's name, once its manifest is verified.
     pub federation: Option<String>,
@@ -51,6 +61,27 @@ pub struct Report {
     pub findings: Vec<Finding>,
 }
 
+impl Report {
+    /// Whether nothing was found of the log's files: what was found then is what somebody stated.
+    pub fn whole(&self) -> bool {
+        !self.findings.iter().any(|finding| finding.rule.of_files())
+    }
+}
+
+impl Serialize for Report {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut report = serializer.serialize_struct("Report", 7)?;
+        report.serialize_field("verdict", verdict(&self.findings))?;
+        report.serialize_field("federation", &self.federation)?;
+        report.serialize_field("entries", &self.entries)?;
+        report.serialize_field("months", &self.months)?;
+        report.serialize_field("disclosures", &self.disclosures)?;
+        report.serialize_field("canaries", &self.canaries)?;
+        report.serialize_field("findings", &self.findings)?;
+        report.end()
+    }
+}
+
 /// Verifies a log's files under the authority's public key.
 pub fn verify(files: &LogFiles, authority: &[u8; 32]) -> Report {
     verify_and_watch(files, authority, &mut |_, _| {}).0
@@ -59,36 +90,41 @@ pub fn verify(files: &LogFiles, authority: &[u8; 32]) -> Report {
 /// The same; each entry is shown to `watch` with the ledger that it led to. Also what all of them led to, unless it
 /// cannot be told whose log this is.
 pub fn verify_and_watch(files: &LogFiles, authority: &[u8; 32], watch: Watch<'_>) -> (Report, Option<Ledger>) {
-    verify_with_canaries(files, authority, &[], watch)
+    verify_with(files, authority, &Options::default(), watch)
 }
 
-/// The same, where owners must tell of the canaries on `lists`.
-pub fn verify_with_canaries(
+/// The same, by what else the auditor knows.
+pub fn verify_with(
     files: &LogFiles,
     authority: &[u8; 32],
-    lists: &[CanaryList],
+    options: &Options<'_>,
     watch: Watch<'_>,
 ) -> (Report, Option<Ledger>) {
-    let canaries = Canaries::new(lists);
     let mut audit = Audit {
         files,
+        now: options.now,
         findings: Vec::new(),
         months: Vec::new(),
         disclosures: Vec::new(),
-        canaries,
+        canaries: Canaries::new(options.canaries),
         stated: BTreeSet::new(),
+        made: BTreeMap::new(),
+        times: Times::default(),
+        judged: true,
     };
-    let entries = audit.entries();
+    files.too_long.iter().for_each(|path| audit.find(Rule::FileTooLong, path.as_str()));
+    let mut entries = audit.entries();
     let federation = audit.federation(&entries, authority);
     let ledger = federation.map(|federation| {
-        audit.tree(&entries, &federation);
+        audit.tree(&mut entries, &federation);
         let ledger = audit.rules(&entries, federation, watch);
+        audit.findings.extend(audit.times.findings(audit.now));
         audit.every_file(&entries, &ledger);
         ledger
     });
     let report = Report {
         federation: ledger.as_ref().map(|ledger| ledger.federation().manifest().name.clone()),
-        entries: entries.len() as u64,
+        entries: entries.lines.len() as u64,
         months: audit.months,
         disclosures: audit.disclosures,
         canaries: audit.canaries.months(),
@@ -102,11 +138,17 @@ pub type Watch<'a> = &'a mut dyn FnMut(&Logged, &Ledger);
 
 struct Audit<'a> {
     files: &'a LogFiles,
+    now: Option<u64>,
     findings: Vec<Finding>,
     months: Vec<Month>,
     disclosures: Vec<DisclosureTotals>,
     canaries: Canaries<'a>,
     stated: BTreeSet<Said>,
+    /// Every entry's index and maker, by its hash.
+    made: BTreeMap<Digest, (u64, String)>,
+    times: Times,
+    /// Whether every entry that could be read was judged.
+    judged: bool,
 }
 
 /// What nobody says twice: a party's announcement of a file, receipt or list in a round, or its cosignature of a tree.
@@ -121,153 +163,101 @@ enum Subject {
 }
 
 impl Audit<'_> {
-    fn find(&mut self, rule: Rule, detail: impl Into<String>) {
-        self.findings.push(Finding { rule, entry: None, party: None, detail: detail.into() });
+    fn find(&mut self, rule: Rule, detail: impl Into<Detail>) {
+        self.findings.push(Finding::new(rule, None, None, detail));
     }
 
-    fn find_entry(&mut self, rule: Rule, entry: u64, party: Option<String>, detail: impl Into<String>) {
-        self.findings.push(Finding { rule, entry: Some(entry), party, detail: detail.into() });
-    }
-
-    /// The entries, as far as they can be read. The size is believed only once the tree is verified.
-    fn entries(&mut self) -> Vec<Vec<u8>> {
-        let mut entries: Vec<Vec<u8>> = Vec::new();
-        let size = self.files.files.get(CHECKPOINT).and_then(|bytes| Note::read(bytes).ok()).and_then(|note| {
-            let size: u64 = note.text().lines().nth(1)?.parse().ok()?;
-            Some(size)
-        });
-        let Some(size) = size else {
-            self.find(Rule::Checkpoint, CHECKPOINT);
-            return entries;
-        };
-        while let Some(bundle) = Tile::holding(Kind::Entries, entries.len() as u64, size) {
-            let read =
-                self.files.files.get(&bundle.to_string()).and_then(|bytes| entries_from_bytes(bundle, bytes).ok());
-            let Some(read) = read else {
-                let known = self.files.files.contains_key(&bundle.to_string());
-                self.find(if known { Rule::FileAltered } else { Rule::FileMissing }, bundle.to_string());
-                return entries;
-            };
-            entries.extend(read.into_iter().map(<[u8]>::to_vec));
-        }
-        entries
+    fn find_entry(&mut self, rule: Rule, entry: u64, party: Option<String>, detail: impl Into<Detail>) {
+        self.findings.push(Finding::new(rule, Some(entry), party, detail));
     }
 
     /// The federation of the first entry, under the policy in the folder.
-    fn federation(&mut self, entries: &[Vec<u8>], authority: &[u8; 32]) -> Option<Federation> {
-        let policy = self.policy(CATALOGUE)?;
-        let Some(first) = entries.first() else {
-            self.find(Rule::Manifest, "");
+    fn federation(&mut self, entries: &Entries, authority: &[u8; 32]) -> Option<Federation> {
+        let policy = self.policy(CATALOGUE, None)?;
+        let Some(first) = entries.lines.first() else {
+            // Otherwise it was said why none could be read.
+            if entries.whole() {
+                self.find(Rule::Manifest, Words::NoEntries);
+            }
             return None;
         };
-        match Federation::verify(first, authority, policy) {
-            Ok(federation) => Some(federation),
-            Err(error) => {
-                self.find_entry(Rule::Manifest, 0, None, error.to_string());
-                None
-            }
-        }
+        let verified = Federation::verify(first, authority, policy);
+        verified.map_err(|error| self.no_manifest(0, CATALOGUE, &error)).ok()
     }
 
-    fn policy(&mut self, name: &str) -> Option<Arc<Policy>> {
-        match self.files.files.get(name).map(|bytes| Policy::read(bytes)) {
+    fn policy(&mut self, name: &str, entry: Option<u64>) -> Option<Arc<Policy>> {
+        let detail = match self.files.files.get(name).map(|bytes| Policy::read(bytes)) {
             Some(Ok(policy)) => return Some(Arc::new(policy)),
-            Some(Err(error)) => self.find(Rule::Policy, format!("{name}: {error}")),
-            None => self.find(Rule::Policy, name),
-        }
+            Some(Err(error)) => Detail::named(name, &error),
+            None => Detail::named(name, &Words::NoFile),
+        };
+        self.findings.push(Finding::new(Rule::Policy, entry, None, detail));
         None
     }
 
-    /// The next version of the manifest, under its policy in the folder; whether there is one.
-    fn version(&mut self, index: u64, line: &[u8], ledger: &mut Ledger) -> bool {
-        let Some(policy) = self.policy(&catalogue(ledger.federation().version() + 1)) else { return false };
-        let confirmed = ledger.confirm(line, policy);
-        if let Err(error) = &confirmed {
-            self.find_entry(Rule::Manifest, index, None, error.to_string());
-        }
-        confirmed.is_ok()
-    }
-
-    /// The checkpoint, and the tree that it signs.
-    fn tree(&mut self, entries: &[Vec<u8>], federation: &Federation) {
-        let mut growing = Growing::default();
-        entries.iter().for_each(|entry| growing.push(entry));
-        let tree = growing.tree();
-        match self.checkpoint(CHECKPOINT, federation) {
-            None => self.find(Rule::Checkpoint, CHECKPOINT),
-            Some(checkpoint) => {
-                if checkpoint.note().lines().len() != 1 {
-                    self.find(Rule::SignatureLines, CHECKPOINT);
-                }
-                if checkpoint.tree() != tree {
-                    self.find(Rule::Root, format!("{} / {}", tree.size, checkpoint.tree().size));
-                }
+    /// A manifest that cannot be used, or, the manifest being the authority's, another policy than it names.
+    fn no_manifest(&mut self, entry: u64, policy: &str, error: &FederationError) {
+        match error {
+            FederationError::OtherPolicy { .. } => {
+                self.find_entry(Rule::Policy, entry, None, Detail::named(policy, error));
             }
+            _ => self.find_entry(Rule::Manifest, entry, None, Detail::of(error)),
         }
     }
 
-    /// A note whose bytes are exactly those that the log's key signed.
-    fn checkpoint(&self, name: &str, federation: &Federation) -> Option<VerifiedCheckpoint> {
-        let (bytes, key) = (self.files.files.get(name)?, federation.log_key().ok()?);
-        let checkpoint = VerifiedCheckpoint::open(bytes, &key).ok()?;
-        (checkpoint.note().to_string().as_bytes() == bytes).then_some(checkpoint)
-    }
-
-    /// No file but those that the entries give, and these with exactly the bytes that they give.
-    fn every_file(&mut self, entries: &[Vec<u8>], ledger: &Ledger) {
-        let mut expected = expected_files(entries);
-        let policies: BTreeSet<_> = ledger.in_force().skip(1).map(|later| catalogue(later.version())).collect();
-        for (path, bytes) in &self.files.files {
-            let apart = [CHECKPOINT, CATALOGUE, COSIGNED].contains(&path.as_str()) || policies.contains(path);
-            match expected.remove(path) {
-                Some(right) if right == *bytes => {}
-                Some(_) => self.find(Rule::FileAltered, path.as_str()),
-                None if apart => {}
-                None => self.find(Rule::FileUnknown, path.as_str()),
-            }
+    /// An entry that may be appended; otherwise it was found why not.
+    fn admitted(&mut self, index: u64, line: &[u8], ledger: &mut Ledger) -> Option<Admitted> {
+        let mut admitted = ledger.admit(line);
+        if matches!(admitted, Err(Reason::Unconfirmed)) {
+            // The next version of the manifest, under its policy in the folder.
+            let name = catalogue(ledger.federation().version() + 1);
+            let policy = self.policy(&name, Some(index))?;
+            ledger.confirm(line, policy).map_err(|error| self.no_manifest(index, &name, &error)).ok()?;
+            admitted = ledger.admit(line);
         }
-        for path in expected.into_keys() {
-            self.find(Rule::FileMissing, path);
-        }
-        for path in &self.files.strange {
-            self.find(Rule::FileUnknown, path.as_str());
-        }
+        let refused = |reason| {
+            let unverified = Unverified::read(line).ok();
+            let claimed = unverified.map(|of| format!("{}/{}", of.claimed().0, of.claimed().1.name()));
+            let detail = claimed.map(|party| Words::Claimed { party, reason }.into());
+            self.find_entry(Rule::EntryRefused, index, None, detail.unwrap_or_else(|| Detail::of(&reason)));
+        };
+        admitted.map_err(refused).ok()
     }
 
     /// What each entry states, in order.
-    fn rules(&mut self, entries: &[Vec<u8>], federation: Federation, watch: Watch<'_>) -> Ledger {
+    fn rules(&mut self, entries: &Entries, federation: Federation, watch: Watch<'_>) -> Ledger {
         let mut ledger = Ledger::new(federation);
         let mut cosigned_before_next = true;
-        for (index, line) in (0..).zip(entries) {
-            let mut admitted = ledger.admit(line);
-            if matches!(admitted, Err(Reason::Unconfirmed)) && self.version(index, line, &mut ledger) {
-                admitted = ledger.admit(line);
-            }
-            let admitted = match admitted {
-                Ok(admitted) => admitted,
-                Err(reason) => {
-                    self.find_entry(Rule::EntryRefused, index, None, reason.to_string());
-                    return ledger;
-                }
+        for (index, line) in (0..).zip(&entries.lines) {
+            let Some(admitted) = self.admitted(index, line, &mut ledger) else {
+                self.judged = false;
+                return ledger;
             };
             let opens = matches!(admitted.signed().body().statement, Statement::RoundManifest(_));
             if opens && !cosigned_before_next {
                 self.quorum(&ledger, Some(index));
                 cosigned_before_next = true;
             }
+            let untold = if opens { self.canaries.at_next(&ledger, Some(index)) } else { Vec::new() };
             let logged = ledger.apply(admitted);
             watch(&logged, &ledger);
+            self.findings.extend(untold.into_iter().filter(|_| logged.verdict.is_ok()));
             self.findings.extend(self.canaries.take(&logged, &ledger));
+            self.times.take(&logged, &ledger);
             self.entry(&logged, &ledger);
             if logged.verdict.is_ok() && matches!(logged.signed.body().statement, Statement::RoundClosed {}) {
                 cosigned_before_next = false;
             }
         }
-        if !cosigned_before_next {
-            self.quorum(&ledger, None);
+        // What is missing at the end may stand in what could not be read.
+        if entries.whole() {
+            if !cosigned_before_next {
+                self.quorum(&ledger, None);
+            }
+            self.findings.extend(self.canaries.at_last(&ledger, self.now));
+            self.cosigned_file(&ledger);
         }
-        self.disclosures = disclosures::totals(&ledger);
-        self.cosigned_file(&ledger);
+        self.disclosures = disclosures::totals(&ledger, None);
         ledger
     }
 
@@ -275,20 +265,27 @@ impl Audit<'_> {
     fn entry(&mut self, logged: &Logged, ledger: &Ledger) {
         let federation = ledger.federation();
         let party = logged.party.map(|party| federation.party_name(party));
+        self.made.insert(logged.signed.hash(), (logged.index, party.clone().unwrap_or_default()));
         let first = said(logged).is_none_or(|said| self.stated.insert(said));
         // What was under way at a close, and not said before, proves nothing against its signer.
         if let Err(reason) = logged.verdict
             && !(first && ledger.is_late(logged))
         {
-            self.find_entry(Rule::EntryWithoutEffect, logged.index, party, reason.to_string());
+            self.find_entry(Rule::EntryWithoutEffect, logged.index, party, Detail::of(&reason));
             return;
         }
-        if logged.verdict.is_ok() && ledger.round().is_some_and(|round| !Counts { round, federation }.agree(logged)) {
-            self.find_entry(Rule::Counts, logged.index, party.clone(), "");
+        let counts = ledger.round().filter(|_| logged.verdict.is_ok()).map(|round| Counts { round, federation });
+        if let Some(wrong) = counts.and_then(|counts| counts.wrong(logged)) {
+            self.find_entry(Rule::Counts, logged.index, party.clone(), wrong);
         }
         match &logged.signed.body().statement {
-            Statement::Refusal { reason, .. } => {
-                self.find_entry(Rule::MemberRefused, logged.index, party, reason.to_string());
+            Statement::Refusal { entry, reason } => {
+                let refused = self.made.get(entry).cloned();
+                let words = match refused {
+                    Some((entry, by)) => Words::RefusedEntry { entry, by, reason: *reason },
+                    None => Words::RefusedUnlogged { reason: *reason },
+                };
+                self.find_entry(Rule::MemberRefused, logged.index, party, words);
             }
             Statement::List { .. } if logged.verdict.is_ok() => self.counted(logged.index, ledger),
             _ => {}
@@ -308,34 +305,20 @@ impl Audit<'_> {
     /// Whether enough members outside the coordinator's bureau cosigned the tree at the last round's end. `next`: the
     /// entry that opened another round after it.
     fn quorum(&mut self, ledger: &Ledger, next: Option<u64>) {
-        let (Some(closed), federation) = (ledger.closed(), ledger.federation()) else { return };
-        let bureau = federation.policy().coordinator;
-        let members: BTreeSet<_> = closed.cosigned.keys().map(|party| party.member).filter(|m| *m != bureau).collect();
+        let Some(closed) = ledger.closed() else { return };
+        let of_round = ledger.round().and_then(|round| ledger.federation_of(round.hash()));
+        let federation = of_round.unwrap_or(ledger.federation());
+        let policy = federation.policy();
+        let outside = |party: Party| Some(party.member).filter(|member| *member != policy.coordinator);
+        let members: BTreeSet<_> = closed.cosigned.keys().copied().filter_map(outside).collect();
         let (counted, needed) = (members.len(), usize::from(closed.quorum));
         if counted < needed {
             let month = ledger.counted().map(|counted| counted.month.to_string()).unwrap_or_default();
-            let detail = format!("{month}: {counted} / {needed}");
-            self.findings.push(Finding { rule: Rule::NoQuorum, entry: next, party: None, detail });
+            let all: BTreeSet<_> = federation.parties().filter_map(outside).collect();
+            let absent = all.difference(&members).map(|member| policy.member_id(*member).to_owned()).collect();
+            let words = Words::Quorum { month, counted, needed, absent };
+            self.findings.push(Finding::new(Rule::NoQuorum, next, None, words));
         }
-    }
-
-    /// The note with cosignatures holds exactly those of the entries.
-    fn cosigned_file(&mut self, ledger: &Ledger) {
-        let expected = ledger.closed().filter(|closed| !closed.cosigned.is_empty());
-        let good = match (expected, self.files.files.contains_key(COSIGNED)) {
-            (None, exists) => !exists,
-            (Some(closed), _) => self.cosigned_agrees(closed, ledger.federation()).unwrap_or(false),
-        };
-        if !good {
-            self.find(Rule::Cosigned, COSIGNED);
-        }
-    }
-
-    /// The lines of the log's key and, in the order of the manifest's members, of everybody who cosigned: nothing else.
-    fn cosigned_agrees(&self, closed: &Closed, federation: &Federation) -> Option<bool> {
-        let checkpoint = self.checkpoint(COSIGNED, federation)?;
-        let (_log, lines) = checkpoint.note().lines().split_first()?;
-        Some(checkpoint.tree() == closed.tree && lines.iter().eq(closed.cosigned.values()))
     }
 }
 
@@ -351,17 +334,9 @@ fn said(logged: &Logged) -> Option<Said> {
     Some((logged.party?, body.head.round, subject))
 }
 
-/// The tiles of a tree of these entries, by path.
-fn expected_files(entries: &[Vec<u8>]) -> BTreeMap<String, Vec<u8>> {
-    let mut writer = LogWriter::empty();
-    let all = entries.iter().all(|entry| writer.append(entry).is_ok());
-    debug_assert!(all, "entries came out of bundles, so they are not too long");
-    writer.changed_files().into_iter().map(|(tile, bytes)| (tile.to_string(), bytes)).collect()
-}
-
 /// The file of the log's signed tree.
 pub const CHECKPOINT: &str = "checkpoint";
-const COSIGNED: &str = "cosigned";
+pub(crate) const COSIGNED: &str = "cosigned";
 /// The policy that the log's first manifest names.
 pub const CATALOGUE: &str = "catalogue.toml";
 

@@ -323,7 +323,7 @@ impl Sim {
         }
         let facts = self.actors[&self.parts.coordinator()].facts();
         files.extend(facts.into_iter().filter(|(name, _)| name == "cosigned"));
-        Ok(LogFiles { files, strange: Vec::new() })
+        Ok(LogFiles { files, ..LogFiles::default() })
     }
 
     /// Who was disconnected for misbehaving (`member/role`), and why.

@@ -14,7 +14,7 @@ use wugan_audit::{
     finding::{Finding, Rule},
     folder::{self, LogFiles},
     recompute::recompute,
-    verify::{Report, verify_with_canaries},
+    verify::{Options, Report, verify_with},
 };
 use wugan_demo::{
     canaries::write_plan,
@@ -41,6 +41,11 @@ use wugan_tests::{
     sim::{Faults, Liar, Lie, Sim},
 };
 use wugan_transport::check::What;
+
+#[allow(dead_code, reason = "the tests of replays use more of it")]
+#[path = "replay/forge.rs"]
+mod forge;
+use forge::{Forge, read};
 
 #[test]
 fn real_processes_decide_every_canary_as_expected_and_no_server_holds_one() {
@@ -170,6 +175,68 @@ fn what_was_sealed_with_a_roster_stands_whatever_the_configuration_says_later() 
     assert!(RoundCanaries::load(&vault, round).unwrap().is_none());
 }
 
+/// An owner never says that it has its decisions, and so need not tell what they are for its canaries.
+#[test]
+fn an_owner_that_keeps_silent_about_its_canaries_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let city = City::make(folder.path(), 17);
+    let mut sim = city.start(&[], Vec::new());
+    for month in MONTHS {
+        city.round(&mut sim, month, &[], Faults::default());
+    }
+    let forge = Forge::new(folder.path(), sim.log());
+    let lines = forge.changed(|body| {
+        let tells = body["type"] == "canaries" || body["of"] == "decisions";
+        !(tells && body["sender"] == "housing")
+    });
+    let at = |kind: &str| (0..lines.len()).rfind(|place| read(&lines[*place])["body"]["type"] == kind).unwrap();
+    let (next, closed) = (at("round_manifest"), read(&lines[at("round_closed")])["body"]["time"].as_u64().unwrap());
+    let (files, list) = (forge.folder(&lines), [city.layout.canary_list()]);
+    let found = |now: Option<u64>| {
+        let findings = city.verify_at(&files, &list, now).findings;
+        assert_eq!(parties(&findings, Rule::CanaryUntold), BTreeSet::from(["housing/node"]), "{findings:?}");
+        findings.into_iter().map(|finding| (finding.rule, finding.entry)).collect::<Vec<_>>()
+    };
+    let silent = |entry| (Rule::CanaryUntold, entry);
+    assert_eq!(found(None), [silent(Some(next as u64))], "the last round's decisions may be under way");
+    assert_eq!(found(Some(closed + 86_400)), [silent(Some(next as u64))]);
+    assert_eq!(found(Some(closed + 86_401)), [silent(Some(next as u64)), silent(None)]);
+}
+
+#[test]
+fn an_owners_word_about_its_canaries_is_computed_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let city = City::make(folder.path(), 19);
+    let mut sim = city.start(&["power_supply"], Vec::new());
+    city.round(&mut sim, MONTHS[0], &["power_supply"], Faults::default());
+    let (forge, owner) = (Forge::new(folder.path(), sim.log()), "housing");
+    let (home, keys) = (city.layout.state(owner, Role::Node), city.layout.keys(owner, Role::Node));
+    let found = |lines: &[Vec<u8>]| {
+        let (log, month) = (forge.folder(lines), MONTHS[0].parse().unwrap());
+        let again = recompute(&log, &forge.authority, month, &home, &keys, &Custody::key_files()).unwrap();
+        again.findings.into_iter().map(|finding| (finding.rule, finding.entry)).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&forge.lines), []);
+    let told = |line: &Vec<u8>| read(line)["body"]["type"] == "canaries" && read(line)["body"]["sender"] == owner;
+    let entry = forge.lines.iter().position(told).map(|place| place as u64);
+    let lied = forge.changed(|body| {
+        if body["type"] == "canaries" && body["sender"] == owner {
+            body["as_expected"] = (body["as_expected"].as_u64().unwrap() - 1).into();
+            body["deferred"] = (body["deferred"].as_u64().unwrap() + 1).into();
+        }
+        true
+    });
+    assert_eq!(found(&lied), [(Rule::CanariesFalse, entry)]);
+    let mut sealed = fs::read_dir(home.join("sealed")).unwrap().map(|file| file.unwrap().path());
+    let sealed = sealed.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("canaries-")).unwrap();
+    let mut changed = fs::read(&sealed).unwrap();
+    *changed.last_mut().unwrap() ^= 1;
+    fs::write(&sealed, changed).unwrap();
+    assert_eq!(found(&forge.lines), [(Rule::SealedDamaged, None)]);
+    fs::remove_file(&sealed).unwrap();
+    assert_eq!(found(&forge.lines), [(Rule::SealedMissing, None)]);
+}
+
 /// A city with canaries at every matter.
 struct City {
     layout: Layout,
@@ -201,10 +268,15 @@ impl City {
     }
 
     fn verify(&self, files: &LogFiles, lists: &[PathBuf]) -> Report {
+        self.verify_at(files, lists, None)
+    }
+
+    fn verify_at(&self, files: &LogFiles, lists: &[PathBuf], now: Option<u64>) -> Report {
         let key = authority(self.layout.root()).unwrap().try_into().unwrap();
         let read = |path: &PathBuf| CanaryList::read(&fs::read(path).unwrap(), &key).unwrap();
         let lists: Vec<CanaryList> = lists.iter().map(read).collect();
-        verify_with_canaries(files, &key, &lists, &mut |_, _| {}).0
+        let options = Options { canaries: &lists, now };
+        verify_with(files, &key, &options, &mut |_, _| {}).0
     }
 
     /// A list of other canaries, issued later, is one that nobody tells of, from its month on.
@@ -215,7 +287,11 @@ impl City {
         let lists = [out.join(CANARY_LIST), list];
         let report = self.verify(files, &lists);
         assert_eq!(parties(&report.findings, Rule::CanaryUntold).len(), self.policy.owners().count());
-        assert!(report.findings.iter().all(|finding| finding.detail.starts_with(MONTHS[1])), "{:?}", report.findings);
+        assert!(
+            report.findings.iter().all(|finding| finding.detail.to_string().starts_with(MONTHS[1])),
+            "{:?}",
+            report.findings
+        );
     }
 
     fn canaries(&self) -> BTreeSet<PersonId> {

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wugan_audit::{disclosures::DisclosureTotals, folder, verify::verify};
+use wugan_audit::{disclosures::DisclosureTotals, folder, report::html, story::Teller, verify::verify_and_watch};
 use wugan_demo::city::install_roster;
 use wugan_node::admin::{Private, Refusal, Request, Response};
 use wugan_protocol::{
@@ -22,6 +22,7 @@ use wugan_protocol::{
     hexes::Digest,
     party::Role,
     policy::Policy,
+    text::Language,
 };
 use wugan_tests::{
     audit::{audit_city, authority},
@@ -425,11 +426,16 @@ fn hex_of(bytes: &[u8]) -> &'static [u8] {
 
 fn the_audit_counts(dir: &Path, row: &Decided) {
     let key = authority(dir).unwrap().try_into().unwrap();
-    let report = verify(&folder::read(&dir.join("coordinator/log")).unwrap(), &key);
+    let (files, mut teller) = (folder::read(&dir.join("coordinator/log")).unwrap(), Teller::default());
+    let (report, _) = verify_and_watch(&files, &key, &mut |logged, ledger| teller.take(logged, ledger));
     assert_eq!(report.findings, []);
     let (owner, matter) = (row.owner.clone(), row.matter.clone());
     let totals = DisclosureTotals { owner, matter, requests: 1, approvals: 2, disclosures: 1, refused: 0 };
     assert_eq!(report.disclosures, [totals]);
+    let story = teller.stories().into_iter().find(|story| !story.disclosures.is_empty()).unwrap();
+    assert_eq!(story.disclosures, report.disclosures);
+    assert!(story.page(Language::English).contains("1 requested, 2 approvals, 1 answered"));
+    assert!(html(&report, &[story]).contains("1 requested, 2 approvals, 1 answered"));
     let audited = audit_city(dir).unwrap();
     let approvals: Vec<&BTreeSet<String>> = audited.disclosures.values().map(|(_, approvals)| approvals).collect();
     assert!(matches!(&approvals[..], [approvals] if approvals.len() == 2));

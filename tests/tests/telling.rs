@@ -5,13 +5,13 @@
 use std::collections::BTreeSet;
 
 use wugan_audit::{
-    finding::Rule,
+    finding::{Finding, Rule},
     monitor::{Look, look},
-    report::html,
+    report::{html, unread},
     story::{Outcome, Story, Teller},
-    verify::{CHECKPOINT, Report, verify_and_watch},
+    verify::{CHECKPOINT, Report, verify, verify_and_watch},
 };
-use wugan_protocol::{party::MemberNumber, text::Language};
+use wugan_protocol::{party::MemberNumber, reason::Reason, text::Language};
 use wugan_tests::attack::{forger::Forger, genuine::Genuine};
 
 #[test]
@@ -39,6 +39,10 @@ fn rounds_are_told_in_words_and_pictures_in_both_languages() {
     );
     assert!(chinese.contains("已结束") && chinese.contains("缺席"), "{chinese}");
 
+    let pages = stories.iter().map(|story| story.page(Language::English));
+    let cosigned: Vec<bool> = pages.map(|page| page.contains("Cosigned at its end by")).collect();
+    assert_eq!(cosigned, [true, false, true], "nobody cosigns the end of a void round");
+
     let page = html(&report, &stories);
     assert!(page.contains("class=\"good\"") && page.contains("in order") && page.contains("无异常"));
     assert!(page.contains("channel missing") && page.matches("<details").count() == 3);
@@ -53,7 +57,7 @@ fn whoever_looks_again_is_told_what_is_new_and_whether_the_log_goes_on() {
     let (forger, lines) = (Forger { genuine: &genuine }, genuine.lines());
     let first_close = genuine.places("round_closed")[0];
     let looked = |lines: &[Vec<u8>], seen: Option<&[u8]>| {
-        let now = genuine.entries.last().unwrap().body["time"].as_u64().unwrap();
+        let now = time_of(lines.last().unwrap());
         look(&forger.published(lines), &genuine.authority, &[], seen, now).unwrap()
     };
     let rules = |look: &Look| look.report.findings.iter().map(|finding| finding.rule).collect::<Vec<_>>();
@@ -80,6 +84,64 @@ fn whoever_looks_again_is_told_what_is_new_and_whether_the_log_goes_on() {
     assert_eq!(rules(&looked(&lied, before.seen.as_deref()))[0], Rule::RolledBack, "another history");
     assert!(look(&genuine.files, &genuine.authority, &[], Some(b"no checkpoint"), 0).is_err());
 }
+
+#[test]
+fn a_log_of_which_nothing_can_be_told_gets_a_red_page() {
+    let genuine = Genuine::make();
+    let report = verify(&genuine.files, &[7; 32]);
+    assert_eq!(report.federation, None);
+    let page = html(&report, &[]);
+    assert!(page.contains("class=\"bad\"") && !page.contains("class=\"good\""), "{page}");
+    assert!(page.contains("whose log this is cannot be told") && page.contains("首个条目"), "{page}");
+    assert!(unread(&Reason::Unreadable).contains("class=\"bad\""));
+}
+
+#[test]
+fn a_round_that_is_overdue_is_told_by_whoever_looks_again() {
+    let genuine = Genuine::make();
+    let (forger, lines) = (Forger { genuine: &genuine }, genuine.lines());
+    let overdue = |lines: &[Vec<u8>], now: u64| {
+        let report = look(&forger.published(lines), &genuine.authority, &[], None, now).unwrap().report;
+        report.findings.iter().any(|finding| finding.rule == Rule::Overdue)
+    };
+    let opened = genuine.places("round_manifest");
+    let last = genuine.entries[*opened.last().unwrap()].body["time"].as_u64().unwrap();
+    assert!(!overdue(&lines, last + 40 * DAY) && overdue(&lines, last + 40 * DAY + 1), "no round for 40 days");
+    let first = &genuine.entries[opened[0]].body;
+    let due = first["rows_until"].as_u64().unwrap();
+    let open = &lines[..genuine.places("round_closed")[0]];
+    assert!(!overdue(open, due + DAY) && overdue(open, due + DAY + 1), "a round that does not end");
+    assert!(verify(&genuine.files, &genuine.authority).findings.is_empty(), "archives are verified too");
+}
+
+#[test]
+fn nothing_is_kept_back_of_a_log_that_is_not_the_one_seen_last() {
+    let genuine = Genuine::make();
+    let forger = Forger { genuine: &genuine };
+    let seen = genuine.files.files[CHECKPOINT].clone();
+    // Another history: an early entry has another count, which its signer may not state.
+    let place = genuine.places("evaluation")[0];
+    let mut more = genuine.entries[place].body.clone();
+    more["count"] = (more["count"].as_u64().unwrap() + 256).into();
+    let members: BTreeSet<MemberNumber> = (0..=genuine.federation.policy().matcher_number()).collect();
+    let lied = forger.history(Some((place, more)), &members);
+    let now = time_of(lied.last().unwrap());
+    let found = look(&forger.published(&lied), &genuine.authority, &[], Some(&seen), now).unwrap().report.findings;
+    assert!(found.iter().any(|finding| finding.rule == Rule::RolledBack));
+    let early = |finding: &Finding| finding.rule == Rule::EntryWithoutEffect && finding.entry == Some(place as u64);
+    assert!(found.iter().any(early), "{found:?}");
+    // An entry that was cut off is a file that is missing, not a log that was rolled back.
+    let mut cut = genuine.files.clone();
+    cut.files.retain(|path, _| !path.starts_with("tile/entries"));
+    let found = look(&cut, &genuine.authority, &[], Some(&seen), now).unwrap().report.findings;
+    assert_eq!(found.iter().map(|finding| finding.rule).collect::<Vec<_>>(), [Rule::FileMissing]);
+}
+
+fn time_of(line: &[u8]) -> u64 {
+    serde_json::from_slice::<serde_json::Value>(line).unwrap()["body"]["time"].as_u64().unwrap()
+}
+
+const DAY: u64 = 86_400;
 
 fn told(genuine: &Genuine) -> (Report, Vec<Story>) {
     let mut teller = Teller::default();

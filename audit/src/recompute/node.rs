@@ -26,9 +26,10 @@ use super::{
     facts::{self, SettledAt},
 };
 use crate::{
+    detail::Detail,
     finding::{Finding, Rule},
     kept::finished,
-    replay::{CannotReplay, Replayed},
+    replay::{CannotReplay, ROUNDS, Replayed},
     round::LoggedRound,
 };
 
@@ -84,6 +85,29 @@ impl<'a> Node<'a> {
         Ok(())
     }
 
+    /// Whether sealed files lie here and not one of them opens: then the storage key is another node's.
+    pub(super) fn opens_nothing(&self) -> Result<bool, CannotRecompute> {
+        if self.read.get() > 0 || !self.findings.iter().any(|finding| finding.rule == Rule::SealedDamaged) {
+            return Ok(false);
+        }
+        for folder in [SEALED, CACHE] {
+            let names = match self.names(folder, "") {
+                Err(Stop::Cannot(error)) => return Err(error),
+                names => names.unwrap_or_default(),
+            };
+            if names.iter().any(|name| self.opens(folder, name).is_ok()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Opens a sealed file, and reads where it begins.
+    fn opens(&self, folder: &'static str, name: &str) -> io::Result<()> {
+        let file = BufReader::new(File::open(self.home.join(folder).join(name))?);
+        SealedReader::new(file, &self.storage.bulk_key(folder))?.fill_buf().map(drop)
+    }
+
     pub(super) fn told(&self) -> &'a LoggedRound {
         self.told
     }
@@ -117,7 +141,7 @@ impl<'a> Node<'a> {
         if !path.exists() {
             return Err(Stop::Found(Rule::SealedMissing, DATABASE.to_owned()));
         }
-        facts::settled(&path).map_err(|error| Stop::Cannot(CannotRecompute::Database { path, error }))
+        facts::settled(&self.home).map_err(|error| Stop::Cannot(CannotRecompute::Database { path, error }))
     }
 
     /// The round's seed.
@@ -153,6 +177,7 @@ impl<'a> Node<'a> {
         let stop = |error| stopped(&path, folder, name, error);
         let file = BufReader::new(File::open(&path).map_err(stop)?);
         let mut file = SealedReader::new(file, &self.storage.bulk_key(folder)).map_err(stop)?;
+        file.fill_buf().map_err(stop)?;
         self.read.set(self.read.get() + 1);
         let mut count = 0;
         while !file.fill_buf().map_err(stop)?.is_empty() {
@@ -219,9 +244,19 @@ impl<'a> Node<'a> {
         }
     }
 
-    pub(super) fn find(&mut self, rule: Rule, entry: Option<u64>, detail: String) {
+    /// Where a file of the round lies.
+    pub(super) fn path_of(&self, file: FileKey) -> PathBuf {
+        self.home.join(ROUNDS).join(self.told.round.hash().to_string()).join(file.name())
+    }
+
+    /// Something else than a file was computed anew.
+    pub(super) fn count_computed(&mut self) {
+        self.computed += 1;
+    }
+
+    pub(super) fn find(&mut self, rule: Rule, entry: Option<u64>, detail: impl Into<Detail>) {
         let party = Some(self.told.federation.party_name(self.party));
-        self.findings.push(Finding { rule, entry, party, detail });
+        self.findings.push(Finding::new(rule, entry, party, detail));
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the three stages have in common: inputs as announced, outputs against which recomputed bytes are held.
 
 use std::{
+    cell::Cell,
     collections::BTreeSet,
     io,
     path::{Path, PathBuf},
@@ -16,8 +17,9 @@ use wugan_protocol::{
     statement::Announcement,
 };
 
-use super::{CannotReplay, Replayed};
+use super::{CannotReplay, ROUNDS, Replayed};
 use crate::{
+    detail::{Detail, Words},
     finding::{Finding, Rule},
     kept::{Fault, KeptFile, finished},
     round::LoggedRound,
@@ -28,6 +30,8 @@ pub(super) struct Stage<'a> {
     told: &'a LoggedRound,
     party: Party,
     folder: PathBuf,
+    /// Whether files were looked for, and one was there.
+    looked: Cell<Option<bool>>,
     /// Inputs of which something was found.
     bad: BTreeSet<FileKey>,
     inputs: u64,
@@ -50,7 +54,13 @@ impl<'a> Stage<'a> {
             return Err(CannotReplay::NotAHome { folder: home.to_owned(), inside: ROUNDS });
         }
         let folder = rounds.join(told.round.hash().to_string());
-        Ok(Stage { told, party, folder, bad: BTreeSet::new(), inputs: 0, outputs: 0, findings: Vec::new() })
+        let (looked, bad, findings) = (Cell::new(None), BTreeSet::new(), Vec::new());
+        Ok(Stage { told, party, folder, looked, bad, inputs: 0, outputs: 0, findings })
+    }
+
+    /// Whether not one of the files that it needs is there.
+    pub(super) fn lacks_everything(&self) -> bool {
+        self.looked.get() == Some(false)
     }
 
     pub(super) fn finish(self, replayed: &mut Replayed) {
@@ -91,7 +101,7 @@ impl<'a> Stage<'a> {
         let Some(announcement) = self.told.round.announcement(file) else { return Ok(None) };
         self.inputs += 1;
         let Some(mut kept) = self.open_file(file)? else {
-            self.bad_input(file, Rule::InputMissing, String::new());
+            self.bad_input(file, Rule::InputMissing, file.name());
             return Ok(None);
         };
         let made = match read(&mut kept) {
@@ -101,7 +111,7 @@ impl<'a> Stage<'a> {
             Ok((made, _)) => Ok(made),
         };
         if kept.digest().map_err(|error| self.unread(file, error))? != announcement.digest {
-            self.bad_input(file, Rule::InputDiffers, String::new());
+            self.bad_input(file, Rule::InputDiffers, file.name());
             return Ok(None);
         }
         Ok(made.map_err(|reason| self.not_in_order(file, reason)).ok())
@@ -116,54 +126,56 @@ impl<'a> Stage<'a> {
     ) -> Result<(), CannotReplay> {
         let Some(announcement) = self.told.round.announcement(file) else { return Ok(()) };
         let Some(kept) = self.open_file(file)? else {
-            self.find(Rule::OutputMissing, file, String::new());
+            self.find(Rule::OutputMissing, file, file.name());
             return Ok(());
         };
         self.outputs += 1;
         let compared = Recomputed::compare(kept, header, announcement, write);
         match compared.map_err(|error| self.unread(file, error))? {
             Compared::Equal => {}
-            Compared::NotAsAnnounced => self.find(Rule::OutputDiffers, file, String::new()),
-            Compared::False(place) => self.find(Rule::OutputFalse, file, format!(":{place}")),
-            Compared::Count => self.find(Rule::OutputCount, file, String::new()),
+            Compared::NotAsAnnounced => self.find(Rule::OutputDiffers, file, file.name()),
+            Compared::False(place) => self.find(Rule::OutputFalse, file, format!("{}:{place}", file.name())),
+            Compared::Count => self.find(Rule::OutputCount, file, file.name()),
         }
         Ok(())
     }
 
     /// Opens a file, if it is there.
     pub(super) fn open_file(&self, file: FileKey) -> Result<Option<KeptFile>, CannotReplay> {
-        KeptFile::open(&self.path(file)).map_err(|error| self.unread(file, error))
+        let opened = KeptFile::open(&self.path(file)).map_err(|error| self.unread(file, error))?;
+        self.looked.set(Some(self.looked.get() == Some(true) || opened.is_some()));
+        Ok(opened)
     }
 
     /// An owner whose inputs are complete has no such output, though the round was closed and the server refused none of
     /// `inputs`.
     pub(super) fn lacking(&mut self, file: FileKey, inputs: &[FileKey]) {
         if self.told.closed() && !inputs.iter().any(|input| self.told.refused(self.party, *input)) {
-            self.find(Rule::OutputLacking, file, String::new());
+            self.find(Rule::OutputLacking, file, file.name());
         }
     }
 
     /// An input is as announced, but not in order.
     pub(super) fn not_in_order(&mut self, file: FileKey, reason: Reason) {
-        self.bad_input(file, Rule::InputShape, format!(" ({reason})"));
+        self.bad_input(file, Rule::InputShape, Words::Shape { file: file.name(), reason });
     }
 
-    pub(super) fn find_entry(&mut self, rule: Rule, entry: Option<u64>, detail: String) {
+    pub(super) fn find_entry(&mut self, rule: Rule, entry: Option<u64>, detail: impl Into<Detail>) {
         let party = Some(self.told.federation.party_name(self.party));
-        self.findings.push(Finding { rule, entry, party, detail });
+        self.findings.push(Finding::new(rule, entry, party, detail));
     }
 
     pub(super) fn unread(&self, file: FileKey, error: io::Error) -> CannotReplay {
         CannotReplay::Unread { path: self.path(file), error }
     }
 
-    fn bad_input(&mut self, file: FileKey, rule: Rule, more: String) {
+    fn bad_input(&mut self, file: FileKey, rule: Rule, detail: impl Into<Detail>) {
         self.bad.insert(file);
-        self.find(rule, file, more);
+        self.find(rule, file, detail);
     }
 
-    fn find(&mut self, rule: Rule, file: FileKey, more: String) {
-        self.find_entry(rule, self.told.announced(file), file.name() + &more);
+    fn find(&mut self, rule: Rule, file: FileKey, detail: impl Into<Detail>) {
+        self.find_entry(rule, self.told.announced(file), detail);
     }
 
     fn path(&self, file: FileKey) -> PathBuf {
@@ -221,6 +233,3 @@ impl Recomputed {
         })
     }
 }
-
-/// The folder in which a party keeps the files of rounds.
-const ROUNDS: &str = "rounds";

@@ -107,7 +107,7 @@ impl Forger<'_> {
             }
             files.insert("cosigned".into(), text(&note));
         }
-        LogFiles { files, strange: Vec::new() }
+        LogFiles { files, ..LogFiles::default() }
     }
 
     /// The folder with these entries and everything else left as it is.
@@ -115,7 +115,7 @@ impl Forger<'_> {
         let mut files = self.genuine.files.files.clone();
         files.retain(|path, _| !path.starts_with("tile/"));
         files.extend(tiles(lines));
-        LogFiles { files, strange: Vec::new() }
+        LogFiles { files, ..LogFiles::default() }
     }
 
     /// A tree that the log's key signed.

@@ -95,7 +95,7 @@ impl City {
     }
 
     pub(crate) fn replay(&self, log: &LogFiles, month: Month, at: At) -> Result<Replayed, CannotReplay> {
-        replay(log, &self.forge.authority, month, at, &self.folder.path().join(at.role().name()))
+        replay(log, &self.forge.authority, month, at, &self.server(at))
     }
 
     /// What is found in the last round.
@@ -108,7 +108,18 @@ impl City {
     }
 
     pub(crate) fn try_recompute(&self, log: &LogFiles, month: Month, id: &str) -> Result<Replayed, CannotRecompute> {
-        let (home, keys) = (self.home(id), self.layout.keys(id, Role::Node));
+        self.recompute_with(log, month, id, id)
+    }
+
+    /// With the keys of another member.
+    pub(crate) fn recompute_with(
+        &self,
+        log: &LogFiles,
+        month: Month,
+        id: &str,
+        other: &str,
+    ) -> Result<Replayed, CannotRecompute> {
+        let (home, keys) = (self.home(id), self.layout.keys(other, Role::Node));
         recompute(log, &self.forge.authority, month, &home, &keys, &Custody::key_files())
     }
 
@@ -130,6 +141,21 @@ impl City {
         });
         let mut journal = Journal::open(&self.home(id).join(DATABASE)).unwrap();
         journal.commit(&facts.collect::<Vec<_>>()).unwrap();
+    }
+
+    /// Writes what a party itself stated where its program would have it.
+    pub(crate) fn write_own(&self, home: &Path, id: &str, role: Role) {
+        let own = self.forge.lines.iter().filter(|line| {
+            let body = read(line)["body"].take();
+            body["sender"] == json!(id) && body["role"] == json!(role)
+        });
+        let facts: Vec<Fact> = (0..).zip(own).map(|(number, line)| Fact::Own(number, line.clone())).collect();
+        Journal::open(&home.join(DATABASE)).unwrap().commit(&facts).unwrap();
+    }
+
+    /// The state folder of a server.
+    pub(crate) fn server(&self, at: At) -> PathBuf {
+        self.folder.path().join(at.role().name())
     }
 
     /// A sealed file of a node's last round, opened.
@@ -249,7 +275,7 @@ pub(crate) struct Tally(BTreeMap<&'static str, u64>);
 impl Tally {
     /// Something that was tried must have been found as exactly this.
     pub(crate) fn found(&mut self, kind: &'static str, findings: &[Finding], expected: &[(Rule, String)]) {
-        let found: Vec<(Rule, String)> = findings.iter().map(|found| (found.rule, found.detail.clone())).collect();
+        let found: Vec<(Rule, String)> = findings.iter().map(|found| (found.rule, found.detail.to_string())).collect();
         assert_eq!(found, expected, "{kind}");
         *self.0.entry(kind).or_default() += 1;
     }

@@ -116,7 +116,7 @@ impl Forge {
             }
             files.insert("cosigned".into(), cosigned.note().to_string().into_bytes());
         }
-        LogFiles { files, strange: Vec::new() }
+        LogFiles { files, ..LogFiles::default() }
     }
 
     /// The keys of a node.

@@ -34,7 +34,7 @@ fn an_input_that_was_changed_is_found() {
                 let others = fs::read(&other_path).unwrap();
                 let swapped = || with(&other_path, Some(&genuine), || city.found_at(&log, at));
                 let mut findings = with(&path, Some(&others), swapped);
-                findings.sort_by_key(|found| (found.detail != other.name(), found.entry));
+                findings.sort_by_key(|found| (found.detail.to_string() != other.name(), found.entry));
                 let both = [other, file].map(|file| (Rule::InputDiffers, file.name()));
                 tally.found("swapped", &findings, &both);
             }
@@ -57,9 +57,11 @@ fn an_input_that_had_to_be_refused_is_found() {
                 let log = city.announcing(file, &changed);
                 let findings = with(&path, Some(&changed), || city.found_at(&log, at));
                 let findings: Vec<_> = findings.into_iter().filter(|found| found.rule == Rule::InputShape).collect();
-                assert!(findings.iter().all(|found| found.detail.starts_with(&format!("{} (", file.name()))));
+                assert!(
+                    findings.iter().all(|found| found.detail.to_string().starts_with(&format!("{} (", file.name())))
+                );
                 assert_eq!(findings.len(), 1, "{kind} of {}", file.name());
-                let found = (Rule::InputShape, findings[0].detail.clone());
+                let found = (Rule::InputShape, findings[0].detail.to_string());
                 tally.found(kind, &findings, &[found]);
             }
         }

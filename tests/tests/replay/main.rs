@@ -8,3 +8,4 @@ mod genuine;
 mod inputs;
 mod nodes;
 mod outputs;
+mod wrong;

@@ -54,7 +54,7 @@ fn a_sealed_file_that_was_changed_is_found() {
         for segment in fs::read_dir(city.home(&id).join("cache")).unwrap().map(|entry| entry.unwrap().path()) {
             let findings = with(&segment, None, || city.found_by_node(&log, &id));
             assert!(findings.iter().all(|found| found.rule == Rule::KeyMissing), "{findings:?}");
-            tally.found("keys lost", &findings[..1], &[(Rule::KeyMissing, findings[0].detail.clone())]);
+            tally.found("keys lost", &findings[..1], &[(Rule::KeyMissing, findings[0].detail.to_string())]);
         }
     }
     tally.end(100);

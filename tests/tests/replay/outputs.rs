@@ -105,7 +105,7 @@ fn an_owner_that_a_server_passes_over_is_found() {
             let rules: Vec<Rule> = findings.iter().map(|finding| finding.rule).collect();
             let lacking = if at == At::Matcher { 4 } else { 1 };
             assert_eq!(rules, vec![Rule::OutputLacking; lacking], "{at:?}");
-            let details = findings.iter().map(|finding| (finding.rule, finding.detail.clone()));
+            let details = findings.iter().map(|finding| (finding.rule, finding.detail.to_string()));
             tally.found("passed over", &findings, &details.collect::<Vec<_>>());
         }
     }
