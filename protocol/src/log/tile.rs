@@ -1,11 +1,8 @@
 //! The files of a log, C2SP tlog-tiles: tiles of up to 256 hashes and bundles of up to 256 entries.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
-use crate::{
-    hexes::{Digest, Hex},
-    limits::LOG_ENTRIES_MAX,
-};
+use crate::{hexes::Digest, limits::LOG_ENTRIES_MAX};
 
 /// What a file holds.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -49,31 +46,9 @@ impl Tile {
         })
     }
 
-    /// Whether a log that has grown to `size` entries can have this file. Those that it cannot have were left by a writer that
-    /// stopped before its checkpoint: they are deleted before it goes on.
-    pub fn fits(self, size: u64) -> bool {
-        self.index * TILE_WIDTH + u64::from(self.width) <= items(self.kind, size)
-    }
-
-    /// The last file of a kind in a tree of `size` entries, if there is one that is not full.
-    pub(super) fn last_partial(kind: Kind, size: u64) -> Option<Tile> {
-        let last = items(kind, size).checked_sub(1)?;
-        Tile::holding(kind, last, size).filter(|tile| *tile != tile.full())
-    }
-
     /// What it holds.
     pub fn kind(self) -> Kind {
         self.kind
-    }
-
-    /// Its number, from 0 at the left.
-    pub fn index(self) -> u64 {
-        self.index
-    }
-
-    /// How many hashes or entries it holds, 1 to 256.
-    pub fn width(self) -> u16 {
-        self.width
     }
 
     /// The same tile once 256 wide: once it stands, partial ones may be deleted.
@@ -99,32 +74,9 @@ impl fmt::Display for Tile {
     }
 }
 
-impl FromStr for Tile {
-    type Err = NotATile;
-
-    /// Reads a path; only the one spelling that the specification gives a tile is accepted.
-    fn from_str(path: &str) -> Result<Tile, NotATile> {
-        let tile = read_path(path).ok_or(NotATile)?;
-        if tile.to_string() == path { Ok(tile) } else { Err(NotATile) }
-    }
-}
-
-/// Not the path of a tile or of an entry bundle.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a path of C2SP tlog-tiles, such as tile/0/x001/067 or tile/entries/000.p/5")]
-pub struct NotATile;
-
 /// Why the bytes of a file are not those of its tile.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TileError {
-    /// Not as many hashes as the path says.
-    #[error("{tile} has {bytes} bytes, not 32 for each of its hashes")]
-    Length {
-        /// The tile.
-        tile: Tile,
-        /// The file's length.
-        bytes: usize,
-    },
     /// Not as many entries as the path says, or bytes after them.
     #[error("{tile} is not exactly as many entries as its path says, each after its length")]
     Entries {
@@ -136,18 +88,6 @@ pub enum TileError {
 /// The hashes of a tile, 32 bytes each.
 pub fn hashes_to_bytes(hashes: &[Digest]) -> Vec<u8> {
     hashes.iter().flat_map(|hash| hash.0).collect()
-}
-
-/// Reads the hashes of a tile.
-///
-/// # Errors
-/// [`TileError::Length`].
-pub fn hashes_from_bytes(tile: Tile, bytes: &[u8]) -> Result<Vec<Digest>, TileError> {
-    let (hashes, rest) = bytes.as_chunks::<32>();
-    if hashes.len() != usize::from(tile.width) || !rest.is_empty() {
-        return Err(TileError::Length { tile, bytes: bytes.len() });
-    }
-    Ok(hashes.iter().map(|hash| Hex(*hash)).collect())
 }
 
 /// Reads the entries of a bundle: each after its length, u16, big-endian.
@@ -173,24 +113,6 @@ fn items(kind: Kind, size: u64) -> u64 {
         Kind::Entries => size,
         Kind::Hashes(level) => size >> (TILE_HEIGHT * u32::from(level.min(LEVEL_MAX + 1))),
     }
-}
-
-fn read_path(path: &str) -> Option<Tile> {
-    let (path, width) = match path.split_once(".p/") {
-        Some((path, width)) => (path, width.parse().ok().filter(|width| (1..256).contains(width))?),
-        None => (path, 256),
-    };
-    let (kind, index) = path.strip_prefix("tile/")?.split_once('/')?;
-    let kind = match kind {
-        "entries" => Kind::Entries,
-        level => Kind::Hashes(level.parse().ok().filter(|level| *level <= LEVEL_MAX)?),
-    };
-    let mut number = 0_u64;
-    for part in index.split('/') {
-        let digits: u16 = part.trim_start_matches('x').parse().ok().filter(|digits| *digits < 1000)?;
-        number = number.checked_mul(1000)?.checked_add(u64::from(digits))?;
-    }
-    (number < LOG_ENTRIES_MAX / TILE_WIDTH).then_some(Tile { kind, index: number, width })
 }
 
 /// Hashes of a full tile, entries of a full bundle.
