@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use std::{
+    collections::BTreeMap,
     io::Write as _,
     mem,
     sync::atomic::{AtomicUsize, Ordering},
@@ -149,27 +150,35 @@ fn policies() -> Vec<PublishedPolicy> {
     vec![policy(100, "catalogue.toml"), policy(300, "catalogue.2.toml")]
 }
 
-/// Exactly what [`open_whole`] makes of an empty folder.
-fn check_whole(folder: &Path, count: usize, rounds: u8) {
-    let whole = tempfile::tempdir().unwrap();
-    open_whole(whole.path(), count, rounds).unwrap();
-    assert_eq!(files(folder), files(whole.path()));
-    for name in files(whole.path()) {
-        assert_eq!(fs::read(folder.join(&name)).unwrap(), fs::read(whole.path().join(&name)).unwrap(), "{name}");
-    }
+/// The files that [`open_whole`] makes in an empty folder.
+fn whole(count: usize, rounds: u8) -> BTreeMap<String, Vec<u8>> {
+    let folder = tempfile::tempdir().unwrap();
+    open_whole(folder.path(), count, rounds).unwrap();
+    read(folder.path())
+}
+
+/// Every file below a folder; an empty folder shows as a file without bytes.
+fn read(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    files(folder).into_iter().map(|name| (name.clone(), fs::read(folder.join(name)).unwrap_or_default())).collect()
 }
 
 /// Kills `work` on a log of `before` entries after each number of its operations until it ends, and brings what is left
 /// level with a database of `later` entries; the number of operations.
 fn killed_anywhere(before: usize, later: usize, work: impl Fn(LogFolder) -> io::Result<()>) -> usize {
+    let (begun, expected) = (whole(before, 1), whole(later, 2));
     let mut operations = 0;
     loop {
         let folder = tempfile::tempdir().unwrap();
+        for (name, bytes) in &begun {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
         let mut log = open_whole(folder.path(), before, 1).unwrap();
         log.disk = Box::new(Killed::after(operations));
         let ended = work(log).is_ok();
         open_whole(folder.path(), later, 2).unwrap();
-        check_whole(folder.path(), later, 2);
+        assert_eq!(read(folder.path()), expected, "{operations}");
         if ended {
             return operations;
         }
