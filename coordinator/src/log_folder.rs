@@ -9,9 +9,11 @@
 //! ```
 //!
 //! Order of writes: an entry is durable in the database before anybody else hears of it, so that no tree is ever signed
-//! whose entries can be lost. The files follow within a second: policies that a manifest among the entries names, tiles, then the checkpoint over them, then partial tiles
-//! that wider ones replace are deleted. A crash between any two leaves files that the next start brings level with the
-//! database, by the same code.
+//! whose entries can be lost. The files follow within a second: policies that a manifest among the entries names, tiles,
+//! the checkpoint over them, `cosigned`; then partial tiles that wider ones replace are deleted, and their folder once the
+//! tile is whole. Each file is written under a temporary name (`.NAME.RANDOM.tmp`) beside its place and renamed. A crash
+//! between any two of these leaves files that the next start brings level with the database, by the same code; what is
+//! left under temporary names it deletes first.
 
 use std::{
     fs, io,
@@ -44,7 +46,34 @@ pub(crate) struct LogFolder {
     writer: LogWriter,
     cosigned: Option<Vec<u8>>,
     policies: Vec<PublishedPolicy>,
+    disk: Box<dyn Disk>,
 }
+
+/// What is done to the folder; tests stop between any two operations.
+trait Disk: Send {
+    /// Makes a folder and those above it.
+    fn make_folder(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir_all(path)
+    }
+
+    /// Writes a file as a whole.
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        store::write_public(path, bytes).map_err(io::Error::other)
+    }
+
+    fn delete(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn delete_folder(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir(path)
+    }
+}
+
+/// The real one.
+struct Machine;
+
+impl Disk for Machine {}
 
 /// A policy that stands in the log's folder once the log shows the manifest that names it.
 pub(crate) struct PublishedPolicy {
@@ -69,30 +98,36 @@ impl LogFolder {
         cosigned: Option<&Vec<u8>>,
         policies: Vec<PublishedPolicy>,
     ) -> io::Result<LogFolder> {
-        fs::create_dir_all(folder)?;
-        refuse_other(folder, key, lines)?;
-        let mut log = LogFolder {
+        let log = LogFolder {
             folder: folder.to_owned(),
             origin: key.name().to_owned(),
             signer,
             writer: LogWriter::empty(),
             cosigned: cosigned.cloned(),
             policies,
+            disk: Box::new(Machine),
         };
+        log.brought_level(key, lines)
+    }
+
+    fn brought_level(mut self, key: &VerifierKey, lines: &[Vec<u8>]) -> io::Result<LogFolder> {
+        self.disk.make_folder(&self.folder)?;
+        refuse_other(&self.folder, key, lines)?;
+        self.delete_temporary(&self.folder)?;
         for lines in lines.chunks(ENTRIES_AT_ONCE) {
-            lines.iter().try_for_each(|line| log.append(line))?;
-            log.write_tiles()?;
-            log.writer.written();
+            lines.iter().try_for_each(|line| self.append(line))?;
+            self.write_tiles()?;
+            self.writer.written();
         }
-        log.publish()?;
+        self.publish()?;
         // Whatever a crash left of narrower tiles.
-        Tile::changed(0, log.writer.tree().size).try_for_each(|tile| log.delete_replaced(tile))?;
-        Ok(log)
+        Tile::changed(0, self.writer.tree().size).try_for_each(|tile| self.delete_replaced(tile))?;
+        Ok(self)
     }
 
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
         if let Some(policy) = self.policies.iter().find(|policy| policy.manifest == line) {
-            write(&self.folder.join(&policy.name), &policy.bytes)?;
+            self.write(&policy.name, &policy.bytes)?;
         }
         self.writer.append(line).map(drop).map_err(io::Error::other)
     }
@@ -102,7 +137,7 @@ impl LogFolder {
     fn write_tiles(&self) -> io::Result<Vec<Tile>> {
         let mut tiles = Vec::new();
         for (tile, bytes) in self.writer.changed_files() {
-            write(&self.folder.join(tile.to_string()), &bytes)?;
+            self.write(&tile.to_string(), &bytes)?;
             tiles.push(tile);
         }
         Ok(tiles)
@@ -115,13 +150,39 @@ impl LogFolder {
         for entry in fs::read_dir(&partials).into_iter().flatten() {
             let path = entry?.path();
             if Some(&path) != keep.as_ref() {
-                fs::remove_file(path)?;
+                self.disk.delete(&path)?;
             }
         }
         match keep {
-            None if partials.exists() => fs::remove_dir(partials),
+            None if partials.exists() => self.disk.delete_folder(&partials),
             _ => Ok(()),
         }
+    }
+
+    /// Deletes what a crash left of files that were not finished.
+    fn delete_temporary(&self, folder: &Path) -> io::Result<()> {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                self.delete_temporary(&entry.path())?;
+            } else if kind.is_file() && entry.file_name().to_str().is_some_and(store::is_temporary) {
+                self.disk.delete(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a file, unless it has these bytes.
+    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let path = self.folder.join(name);
+        if fs::read(&path).is_ok_and(|found| found == bytes) {
+            return Ok(());
+        }
+        if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
+            self.disk.make_folder(folder)?;
+        }
+        self.disk.write(&path, bytes)
     }
 }
 
@@ -141,9 +202,9 @@ impl LogSink for LogFolder {
         let tiles = self.write_tiles()?;
         let signed = VerifiedCheckpoint::sign(self.writer.tree(), &self.origin, self.signer.as_ref());
         let checkpoint = signed.map_err(io::Error::other)?.note().to_string();
-        write(&self.folder.join(CHECKPOINT), checkpoint.as_bytes())?;
+        self.write(CHECKPOINT, checkpoint.as_bytes())?;
         if let Some(note) = &self.cosigned {
-            write(&self.folder.join(COSIGNED), note)?;
+            self.write(COSIGNED, note)?;
         }
         self.writer.written();
         tiles.into_iter().try_for_each(|tile| self.delete_replaced(tile))
@@ -188,141 +249,9 @@ fn refuse_other(folder: &Path, key: &VerifierKey, lines: &[Vec<u8>]) -> io::Resu
     )))
 }
 
-/// Writes a file as a whole, unless it has these bytes.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if fs::read(path).is_ok_and(|found| found == bytes) {
-        return Ok(());
-    }
-    path.parent().map_or(Ok(()), fs::create_dir_all)?;
-    store::write_public(path, bytes).map_err(io::Error::other)
-}
-
 const CHECKPOINT: &str = "checkpoint";
 /// Entries that are laid out together at start: 16 files.
 const ENTRIES_AT_ONCE: usize = 4_096;
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use ring::signature::{Ed25519KeyPair, KeyPair};
-    use wugan_protocol::log::{
-        note::Algorithm,
-        reader::{Files, LogReader},
-    };
-
-    struct Key(Ed25519KeyPair);
-
-    impl Signer for Key {
-        fn public_key(&self) -> [u8; 32] {
-            self.0.public_key().as_ref().try_into().unwrap()
-        }
-
-        fn sign(&self, message: &[u8]) -> [u8; 64] {
-            self.0.sign(message).as_ref().try_into().unwrap()
-        }
-    }
-
-    struct Folder<'a>(&'a Path);
-
-    impl Files for Folder<'_> {
-        fn read(&self, tile: Tile) -> io::Result<Vec<u8>> {
-            fs::read(self.0.join(tile.to_string()))
-        }
-    }
-
-    fn signer() -> Arc<Key> {
-        Arc::new(Key(Ed25519KeyPair::from_seed_unchecked(&[3; 32]).unwrap()))
-    }
-
-    fn vkey() -> VerifierKey {
-        VerifierKey::new("wugan/test", Algorithm::Ed25519, signer().public_key()).unwrap()
-    }
-
-    fn lines(count: usize) -> Vec<Vec<u8>> {
-        (0..count).map(|i| format!("entry {i}").into_bytes()).collect()
-    }
-
-    fn open(folder: &Path, lines: &[Vec<u8>]) -> io::Result<LogFolder> {
-        LogFolder::open(folder, &vkey(), signer(), lines, None, Vec::new())
-    }
-
-    fn files(folder: &Path) -> Vec<String> {
-        let mut found = Vec::new();
-        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-            let name = entry.file_name().into_string().unwrap();
-            if entry.path().is_dir() {
-                found.extend(files(&entry.path()).into_iter().map(|below| format!("{name}/{below}")));
-            } else {
-                found.push(name);
-            }
-        }
-        found.sort();
-        found
-    }
-
-    /// Exactly the files of the checkpoint's tree, and these entries in them.
-    fn check(folder: &Path, lines: &[Vec<u8>]) {
-        let note = fs::read(folder.join(CHECKPOINT)).unwrap();
-        let tree = VerifiedCheckpoint::open(&note, &vkey()).unwrap().tree();
-        assert_eq!(tree.size, lines.len() as u64);
-        let mut expected: Vec<String> = Tile::changed(0, tree.size).map(|tile| tile.to_string()).collect();
-        expected.push(CHECKPOINT.into());
-        expected.sort();
-        assert_eq!(files(folder), expected);
-        assert_eq!(entries(folder).unwrap(), lines);
-        let reader = Folder(folder);
-        let reader = LogReader::new(tree, &reader);
-        (0..tree.size).for_each(|index| assert_eq!(reader.entry(index).unwrap(), lines[index as usize]));
-    }
-
-    #[test]
-    fn a_log_grows_and_only_its_own_files_stand() {
-        let folder = tempfile::tempdir().unwrap();
-        let all = lines(600);
-        let mut log = open(folder.path(), &[]).unwrap();
-        let mut held = 0;
-        for more in [1, 2, 250, 3, 1, 255, 88] {
-            let facts: Vec<Fact> = (held..held + more).map(|i| Fact::Log(i as u64, all[i].clone())).collect();
-            held += more;
-            log.take(&facts).unwrap();
-            log.publish().unwrap();
-            check(folder.path(), &all[..held]);
-        }
-        drop(log);
-        open(folder.path(), &all).unwrap();
-        check(folder.path(), &all);
-    }
-
-    #[test]
-    fn whatever_a_crash_left_is_brought_level() {
-        let (before, after) = (lines(250), lines(520));
-        let whole = tempfile::tempdir().unwrap();
-        open(whole.path(), &after).unwrap();
-        let written: Vec<String> = Tile::changed(250, 520).map(|tile| tile.to_string()).collect();
-        // Files are written one after another, the checkpoint last: a crash after each of them.
-        for done in 0..=written.len() {
-            let folder = tempfile::tempdir().unwrap();
-            open(folder.path(), &before).unwrap();
-            for file in &written[..done] {
-                let path = folder.path().join(file);
-                fs::create_dir_all(path.parent().unwrap()).unwrap();
-                fs::copy(whole.path().join(file), path).unwrap();
-            }
-            open(folder.path(), &after).unwrap();
-            check(folder.path(), &after);
-        }
-    }
-
-    #[test]
-    fn a_database_that_was_set_back_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        open(folder.path(), &lines(300)).unwrap();
-        let error = open(folder.path(), &lines(299)).err().unwrap().to_string();
-        assert!(error.contains("set back"), "{error}");
-        let mut other = lines(300);
-        other[7] = b"another".to_vec();
-        assert!(open(folder.path(), &other).is_err());
-        check(folder.path(), &lines(300));
-    }
-}
+mod tests;

@@ -4,11 +4,12 @@ use std::{
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use clap::{Parser, Subcommand};
 use wugan_coordinator::admin::{Client, Request, Response};
-use wugan_protocol::{month::Month, text::Failure};
+use wugan_protocol::{month::Month, text::Failure, texts};
 use wugan_transport::{language, tell};
 
 /// The coordinator: opens monthly rounds, relays enrolment, decides by policy, keeps the log.
@@ -77,6 +78,9 @@ enum Round {
         /// Seconds until the latest time for records and rows.
         #[arg(long, value_name = "S", default_value_t = 259_200)]
         rows: u64,
+        /// Open a month that has not begun yet. Its round counts, and earlier months cannot be opened after it.
+        #[arg(long)]
+        ahead: bool,
     },
     /// Show how things stand, and whom the round waits for.
     #[command(after_help = "Example:\n  wugan-coordinator round status --watch")]
@@ -118,7 +122,10 @@ fn main() -> ExitCode {
             wugan_coordinator::watch::watch(&Client::new(socket), language())?;
             Ok(true)
         }
-        Cli::Round { command, socket, json } => ask(&Client::new(socket), &command.request(), json),
+        Cli::Round { command, socket, json } => {
+            command.begun(Month::of_time(now()))?;
+            ask(&Client::new(socket), &command.request(), json)
+        }
     })
 }
 
@@ -136,9 +143,19 @@ fn ask(client: &Client, request: &Request, json: bool) -> Result<bool, Failure> 
 }
 
 impl Round {
+    /// A month that has not begun is most often a typing error, and its round would shut out the months before.
+    fn begun(&self, present: Option<Month>) -> Result<(), NotBegun> {
+        match (self, present) {
+            (Round::Open { month, ahead: false, .. }, Some(present)) if month.last_day() > present.last_day() => {
+                Err(NotBegun::Month { month: *month, present })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn request(&self) -> Request {
         match self {
-            Round::Open { month, close_after, enrolment, rows } => {
+            Round::Open { month, close_after, enrolment, rows, ahead: _ } => {
                 Request::Open { month: *month, close_after_s: *close_after, enrolment_s: *enrolment, rows_s: *rows }
             }
             Round::Status { .. } => Request::Status {},
@@ -148,4 +165,51 @@ impl Round {
     }
 }
 
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+texts! {
+    /// Why a round is not asked for.
+    #[derive(Debug, thiserror::Error)]
+    enum NotBegun {
+        Month { month: Month, present: Month }
+            "{month} has not begun, the present month is {present}: once its round counts, no earlier month can be opened \
+             any more; correct --month, or add --ahead if it is meant"
+            "{month} 尚未开始，当前月份为 {present}：该轮次一经计入，更早的月份将无法再开启；请更正 --month，确需提前开启请加 --ahead";
+    }
+}
+
 const NAME: &str = "wugan-coordinator";
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use wugan_protocol::text::{Language, Say};
+
+    use super::*;
+
+    fn begun(line: &str, present: &str) -> Result<(), NotBegun> {
+        let line = format!("wugan-coordinator round {line}");
+        let Cli::Round { command, .. } = Cli::try_parse_from(line.split(' ')).unwrap() else { unreachable!() };
+        command.begun(Some(present.parse().unwrap()))
+    }
+
+    #[test]
+    fn a_month_that_has_not_begun_is_opened_only_if_that_is_meant() {
+        for month in ["2026-11", "2026-10", "2025-12"] {
+            begun(&format!("open --month {month}"), "2026-11").unwrap();
+        }
+        for month in ["2026-12", "2027-01", "2099-12"] {
+            let refused = begun(&format!("open --month {month}"), "2026-11").unwrap_err();
+            for language in [Language::English, Language::Chinese] {
+                let said = refused.said(language);
+                assert!(said.contains(month) && said.contains("2026-11") && said.contains("--ahead"), "{said}");
+            }
+            begun(&format!("open --month {month} --ahead"), "2026-11").unwrap();
+        }
+        for other in ["status", "close", "abandon"] {
+            begun(other, "2026-11").unwrap();
+        }
+    }
+}

@@ -20,10 +20,11 @@ use wugan_protocol::texts;
 use zeroize::Zeroizing;
 
 pub use custody::Custody;
+pub(crate) use file::mode;
 pub use file::{
-    NewFile, create_directory, list, read_public, remove, write_new_private, write_new_public, write_public,
+    NewFile, create_directory, is_temporary, list, read_public, remove, write_new_private, write_new_public,
+    write_public,
 };
-pub(crate) use file::{is_temporary, mode};
 
 use crate::seal::BulkKey;
 

@@ -70,9 +70,6 @@ pub const CLOCKS_APART_SECONDS_MAX: u64 = 900;
 /// Entries of the transparency log: far above any use, far below what overflows a count of 64 bits.
 pub const LOG_ENTRIES_MAX: u64 = 1 << 40;
 
-/// Hashes of one Merkle proof; C2SP tlog-witness refuses more.
-pub const PROOF_HASHES_MAX: usize = 63;
-
 /// Signature lines of one signed note: a cosignature of every member, the log's own, and as many again.
 pub const NOTE_SIGNATURES_MAX: usize = 2 * MEMBERS_MAX + 1;
 

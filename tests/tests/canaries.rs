@@ -9,6 +9,7 @@ use std::{
     process::Command,
 };
 
+use serde_json::Value;
 use wugan_audit::{
     canaries::OfMonth,
     finding::{Finding, Rule},
@@ -36,16 +37,15 @@ use wugan_protocol::{
     text::{Language, Say},
 };
 use wugan_tests::{
+    attack::{
+        forger::Forger,
+        genuine::{Entry, Genuine},
+    },
     audit::{audit_city, authority},
     checks::agrees,
     sim::{Faults, Liar, Lie, Sim},
 };
 use wugan_transport::check::What;
-
-#[allow(dead_code, reason = "the tests of replays use more of it")]
-#[path = "replay/forge.rs"]
-mod forge;
-use forge::{Forge, read};
 
 #[test]
 fn real_processes_decide_every_canary_as_expected_and_no_server_holds_one() {
@@ -184,14 +184,17 @@ fn an_owner_that_keeps_silent_about_its_canaries_is_found() {
     for month in MONTHS {
         city.round(&mut sim, month, &[], Faults::default());
     }
-    let forge = Forge::new(folder.path(), sim.log());
-    let lines = forge.changed(|body| {
+    let genuine = Genuine::of(folder.path(), sim.log());
+    let forger = Forger { genuine: &genuine };
+    let lines = forger.changed(|body| {
         let tells = body["type"] == "canaries" || body["of"] == "decisions";
         !(tells && body["sender"] == "housing")
     });
-    let at = |kind: &str| (0..lines.len()).rfind(|place| read(&lines[*place])["body"]["type"] == kind).unwrap();
-    let (next, closed) = (at("round_manifest"), read(&lines[at("round_closed")])["body"]["time"].as_u64().unwrap());
-    let (files, list) = (forge.folder(&lines), [city.layout.canary_list()]);
+    let bodies: Vec<Value> =
+        lines.iter().map(|line| serde_json::from_slice::<Value>(line).unwrap()["body"].take()).collect();
+    let at = |kind: &str| bodies.iter().rposition(|body| body["type"] == kind).unwrap();
+    let (next, closed) = (at("round_manifest"), bodies[at("round_closed")]["time"].as_u64().unwrap());
+    let (files, list) = (forger.published(&lines), [city.layout.canary_list()]);
     let found = |now: Option<u64>| {
         let findings = city.verify_at(&files, &list, now).findings;
         assert_eq!(parties(&findings, Rule::CanaryUntold), BTreeSet::from(["housing/node"]), "{findings:?}");
@@ -209,17 +212,18 @@ fn an_owners_word_about_its_canaries_is_computed_again() {
     let city = City::make(folder.path(), 19);
     let mut sim = city.start(&["power_supply"], Vec::new());
     city.round(&mut sim, MONTHS[0], &["power_supply"], Faults::default());
-    let (forge, owner) = (Forge::new(folder.path(), sim.log()), "housing");
+    let (genuine, owner) = (Genuine::of(folder.path(), sim.log()), "housing");
+    let forger = Forger { genuine: &genuine };
     let (home, keys) = (city.layout.state(owner, Role::Node), city.layout.keys(owner, Role::Node));
     let found = |lines: &[Vec<u8>]| {
-        let (log, month) = (forge.folder(lines), MONTHS[0].parse().unwrap());
-        let again = recompute(&log, &forge.authority, month, &home, &keys, &Custody::key_files()).unwrap();
+        let (log, month) = (forger.published(lines), MONTHS[0].parse().unwrap());
+        let again = recompute(&log, &genuine.authority, month, &home, &keys, &Custody::key_files()).unwrap();
         again.findings.into_iter().map(|finding| (finding.rule, finding.entry)).collect::<Vec<_>>()
     };
-    assert_eq!(found(&forge.lines), []);
-    let told = |line: &Vec<u8>| read(line)["body"]["type"] == "canaries" && read(line)["body"]["sender"] == owner;
-    let entry = forge.lines.iter().position(told).map(|place| place as u64);
-    let lied = forge.changed(|body| {
+    assert_eq!(found(&genuine.lines()), []);
+    let told = |entry: &Entry| entry.body["type"] == "canaries" && entry.body["sender"] == owner;
+    let entry = genuine.entries.iter().position(told).map(|place| place as u64);
+    let lied = forger.changed(|body| {
         if body["type"] == "canaries" && body["sender"] == owner {
             body["as_expected"] = (body["as_expected"].as_u64().unwrap() - 1).into();
             body["deferred"] = (body["deferred"].as_u64().unwrap() + 1).into();
@@ -232,9 +236,9 @@ fn an_owners_word_about_its_canaries_is_computed_again() {
     let mut changed = fs::read(&sealed).unwrap();
     *changed.last_mut().unwrap() ^= 1;
     fs::write(&sealed, changed).unwrap();
-    assert_eq!(found(&forge.lines), [(Rule::SealedDamaged, None)]);
+    assert_eq!(found(&genuine.lines()), [(Rule::SealedDamaged, None)]);
     fs::remove_file(&sealed).unwrap();
-    assert_eq!(found(&forge.lines), [(Rule::SealedMissing, None)]);
+    assert_eq!(found(&genuine.lines()), [(Rule::SealedMissing, None)]);
 }
 
 /// A city with canaries at every matter.

@@ -1,11 +1,14 @@
 //! The program that matcher and aggregator share: files that others announced become files of its own. What a server
 //! does is its [`Task`]; keeping, checking, stating, sending and forgetting are done here.
 
+mod program;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
 };
 
+pub use program::Program;
 use serde::Deserialize;
 use wugan_protocol::{
     engine::{Command, Engine, Input},

@@ -52,6 +52,11 @@ impl Layout {
         self.root.join("departments").join(id)
     }
 
+    /// The rows of a department's tables that its last round could not use.
+    pub fn quarantine(&self, id: &str) -> PathBuf {
+        self.department(id).join("quarantine.csv")
+    }
+
     /// All that a party holds: a node's state folder, a server's folder.
     pub fn state(&self, id: &str, role: Role) -> PathBuf {
         match role {

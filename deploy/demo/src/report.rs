@@ -28,6 +28,8 @@ pub struct RoundReport {
     pub seconds: Vec<(Step, f64)>,
     /// Bytes of each kind of traffic.
     pub bytes: Vec<(Traffic, u64)>,
+    /// Rows that could not be used, of each department that has such.
+    pub quarantined: BTreeMap<String, u64>,
 }
 
 /// Everything that the demo measured.
@@ -40,18 +42,27 @@ pub struct Report {
 }
 
 impl RoundReport {
-    /// Reads a round's decisions and counts its bytes.
+    /// Reads a round's decisions and counts its bytes; what lies in the folders of `offline` departments is of earlier
+    /// rounds.
     ///
     /// # Errors
     /// Files that cannot be read.
-    pub fn read(layout: &Layout, policy: &Policy, seen: &Seen) -> Result<RoundReport, DemoError> {
+    pub fn read(layout: &Layout, policy: &Policy, seen: &Seen, offline: &[String]) -> Result<RoundReport, DemoError> {
         let month = seen.month.to_string();
         Ok(RoundReport {
             matters: decisions(layout, policy, &month)?,
             seconds: seen.phases.clone(),
             bytes: bytes(layout, seen)?,
+            quarantined: quarantined(layout, policy, offline)?,
             month,
         })
+    }
+
+    /// How many rows were quarantined and where to look; nothing if there are none.
+    pub fn quarantine_text(&self, layout: &Layout, language: Language) -> Option<String> {
+        let (rows, departments) = (self.quarantined.values().sum(), self.quarantined.len());
+        let files = layout.quarantine("*");
+        (departments > 0).then(|| Text::Quarantined { rows, departments, files }.said(language))
     }
 
     /// The table of matters, and what it took.
@@ -129,6 +140,26 @@ fn decisions(
     Ok(matters)
 }
 
+fn quarantined(layout: &Layout, policy: &Policy, offline: &[String]) -> Result<BTreeMap<String, u64>, DemoError> {
+    let mut quarantined = BTreeMap::new();
+    for department in policy.departments.iter().filter(|department| !offline.contains(&department.id)) {
+        let path = layout.quarantine(&department.id);
+        if !path.exists() {
+            continue;
+        }
+        let table_failed = |error| DemoError::Table { path: path.clone(), error };
+        let mut rows = 0;
+        for row in csv::Reader::from_path(&path).map_err(table_failed)?.byte_records() {
+            row.map_err(table_failed)?;
+            rows += 1;
+        }
+        if rows > 0 {
+            quarantined.insert(department.id.clone(), rows);
+        }
+    }
+    Ok(quarantined)
+}
+
 fn bytes(layout: &Layout, seen: &Seen) -> Result<Vec<(Traffic, u64)>, DemoError> {
     let folder = |server: Role| layout.state("", server).join("rounds").join(&seen.round);
     let (matcher, aggregator, coordinator) =
@@ -175,4 +206,44 @@ fn enrolment_bytes(layout: &Layout, seen: &Seen) -> Result<u64, DemoError> {
         }
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::city::CATALOGUE;
+
+    #[test]
+    fn rows_in_quarantine_are_counted_where_a_round_put_them() {
+        let (folder, policy) = (tempfile::tempdir().unwrap(), Policy::read(CATALOGUE.as_bytes()).unwrap());
+        let layout = Layout::new(folder.path());
+        let ids: Vec<&str> = policy.departments.iter().map(|department| &*department.id).collect();
+        let file = "file,line,reason,value\n";
+        let row = "channels/a.csv,2,length,\"12\n3\"\n";
+        for (id, rows) in ids.iter().zip(["", row, &row.repeat(3), &row.repeat(9)]) {
+            fs::create_dir_all(layout.department(id)).unwrap();
+            fs::write(layout.quarantine(id), format!("{file}{rows}")).unwrap();
+        }
+        let counted = |offline: &[&str]| {
+            let offline: Vec<String> = offline.iter().map(ToString::to_string).collect();
+            quarantined(&layout, &policy, &offline).unwrap()
+        };
+        let expected = |counts: &[(&str, u64)]| counts.iter().map(|(id, rows)| (id.to_string(), *rows)).collect();
+        assert_eq!(counted(&[]), expected(&[(ids[1], 1), (ids[2], 3), (ids[3], 9)]));
+        let report = |quarantined| RoundReport {
+            month: "2026-06".into(),
+            matters: BTreeMap::new(),
+            seconds: Vec::new(),
+            bytes: Vec::new(),
+            quarantined,
+        };
+        let some = report(counted(&[ids[3]]));
+        assert_eq!(some.quarantined, expected(&[(ids[1], 1), (ids[2], 3)]));
+        for language in [Language::English, Language::Chinese] {
+            let said = some.quarantine_text(&layout, language).unwrap();
+            assert!(said.contains('4') && said.contains('2') && said.contains("*/quarantine.csv"), "{said}");
+            assert_eq!(report(counted(&[ids[1], ids[2], ids[3]])).quarantine_text(&layout, language), None);
+        }
+    }
 }

@@ -83,8 +83,11 @@ fn federation(
             install_roster(layout.root(), &month.to_string(), Some(month) == months.last())?;
         }
         let seen = run_round(layout, &client, &mut processes, *month, &args.offline)?;
-        let round = RoundReport::read(layout, policy, &seen)?;
+        let round = RoundReport::read(layout, policy, &seen, &args.offline)?;
         writeln!(out, "{}", round.text(policy, language()))?;
+        if let Some(quarantined) = round.quarantine_text(layout, language()) {
+            writeln!(out, "{quarantined}")?;
+        }
         rounds.push(round);
     }
     let report = Report { rounds, processes: processes.usage() };

@@ -139,6 +139,9 @@ texts! {
         RosterFailed { owner: String, reason: Reason, log: PathBuf }
             "{owner}: roster.csv did not take part: {reason}; {log} says which line and what to do"
             "{owner}：名册 roster.csv 未参加：{reason}；{log} 写明了行号和处理办法";
+        Quarantined { rows: u64, departments: usize, files: PathBuf }
+            "rows that could not be used: {rows}, departments that have them: {departments}; see {files}"
+            "无法使用的行：{departments} 个部门共 {rows} 行；见 {files}";
         Matter "matter" "事项";
         All "all" "合计";
         Process "process" "进程";

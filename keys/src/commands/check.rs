@@ -153,7 +153,8 @@ mod tests {
             ["identity-node.age", "m-node.card.json"]
         );
         assert_eq!(found(&|dir| std::fs::write(dir.join("epoch-1.age"), "").unwrap()), ["epoch-1.age"]);
-        assert_eq!(found(&|dir| std::fs::write(dir.join(".epoch-1.age.00.tmp"), "").unwrap()), [".epoch-1.age.00.tmp"]);
+        let leftover = ".epoch-1.age.0123456789abcdef.tmp";
+        assert_eq!(found(&|dir| std::fs::write(dir.join(leftover), "").unwrap()), [leftover]);
         let other = "01".repeat(32);
         assert_eq!(found(&|dir| std::fs::write(dir.join("authority.pub"), &other).unwrap()), ["authority.pub"]);
         let card = format!(r#"{{"member":"m","role":"node","key":"{other}"}}"#);

@@ -54,7 +54,7 @@ impl NewFile {
     }
 
     fn with_mode(target: &Path, mode: u32) -> Result<NewFile, StoreError> {
-        let mut random = [0; 8];
+        let mut random = [0; RANDOM_BYTES];
         let filled = SystemRandom::new().fill(&mut random);
         filled.map_err(|_| failed(Action::Name, target)(io::Error::other("no randomness")))?;
         let mut name = OsString::from(".");
@@ -185,9 +185,12 @@ pub(super) fn read_credential(path: &Path) -> Result<Zeroizing<Vec<u8>>, StoreEr
     read_bounded(&mut file, path, SECRET_FILE_BYTES_MAX)
 }
 
-/// Whether a name is that of a file that was not finished.
-pub(crate) fn is_temporary(name: &str) -> bool {
-    name.starts_with('.') && name.ends_with(TEMPORARY)
+/// Whether a name is exactly that of a file that was not finished: `.NAME.RANDOM.tmp`.
+pub fn is_temporary(name: &str) -> bool {
+    let inner = name.strip_prefix('.').and_then(|name| name.strip_suffix(TEMPORARY));
+    let Some((name, random)) = inner.and_then(|inner| inner.rsplit_once('.')) else { return false };
+    let is_random = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    !name.is_empty() && random.len() == 2 * RANDOM_BYTES && random.bytes().all(is_random)
 }
 
 /// Says what could not be done with which file.
@@ -199,6 +202,8 @@ pub(super) fn failed(action: Action, path: &Path) -> impl FnOnce(io::Error) -> S
 const SECRET_MODE: u32 = 0o600;
 const PUBLIC_MODE: u32 = 0o644;
 const TEMPORARY: &str = ".tmp";
+/// Of a temporary name.
+const RANDOM_BYTES: usize = 8;
 
 /// Keys and passphrases are far smaller.
 const SECRET_FILE_BYTES_MAX: u64 = 64 << 10;
@@ -253,6 +258,23 @@ mod tests {
         assert!(matches!(file.commit_new(), Err(StoreError::Exists { .. })));
         assert_eq!(std::fs::read(&path).unwrap(), b"later");
         assert_eq!(list(dir.path()).unwrap(), ["cache"]);
+    }
+
+    #[test]
+    fn only_our_own_temporary_names_are_temporary() {
+        assert!(is_temporary(".000.0123456789abcdef.tmp") && is_temporary(".a.b.0123456789abcdef.tmp"));
+        for name in [
+            "000.0123456789abcdef.tmp",
+            ".0123456789abcdef.tmp",
+            "..0123456789abcdef.tmp",
+            ".000.0123456789ABCDEF.tmp",
+            ".000.0123456789abcde.tmp",
+            ".000.0123456789abcdef.tmp.",
+            ".000.tmp",
+            ".tmp",
+        ] {
+            assert!(!is_temporary(name), "{name}");
+        }
     }
 
     #[test]

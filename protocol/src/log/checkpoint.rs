@@ -8,12 +8,11 @@ use super::{
 };
 use crate::{envelope::Signer, hexes::Hex, limits::LOG_ENTRIES_MAX};
 
-/// A checkpoint that bears a signature of the log's key. Whether the log said something else before, or to others, is asked of
-/// [`super::seen::SeenTree`] and of [`super::cosignature::Cosigned`].
+/// A checkpoint that bears a signature of the log's key. Whether the log said something else before, a member knows by its own
+/// tree; whether to others, by the cosignatures that the entries hold.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VerifiedCheckpoint {
     tree: Tree,
-    log: VerifierKey,
     note: Note,
 }
 
@@ -39,18 +38,18 @@ impl VerifiedCheckpoint {
             return Err(SignatureError::Missing { name: log.name().to_owned() }.into());
         }
         let tree = read_text(note.text(), log.name())?;
-        Ok(VerifiedCheckpoint { tree, log: log.clone(), note })
+        Ok(VerifiedCheckpoint { tree, note })
     }
 
     /// Signs a tree as the log of this origin. A log signs no tree that it has not grown from the one it signed before.
     ///
     /// # Errors
-    /// [`KeyError::Name`] for an origin that cannot name a key.
+    /// [`KeyError`] for an origin that cannot name a key.
     pub fn sign(tree: Tree, origin: &str, signer: &dyn Signer) -> Result<VerifiedCheckpoint, KeyError> {
         let log = VerifierKey::new(origin, Algorithm::Ed25519, signer.public_key())?;
         let mut note = Note::unsigned(write_text(tree, origin));
         note.add(SignatureLine::new(&log, &signer.sign(note.text().as_bytes())));
-        Ok(VerifiedCheckpoint { tree, log, note })
+        Ok(VerifiedCheckpoint { tree, note })
     }
 
     /// The tree.
@@ -58,18 +57,13 @@ impl VerifiedCheckpoint {
         self.tree
     }
 
-    /// The key whose signature was verified.
-    pub fn log(&self) -> &VerifierKey {
-        &self.log
-    }
-
     /// The signed note as it is written: its text is the checkpoint file.
     pub fn note(&self) -> &Note {
         &self.note
     }
 
-    /// Adds a line whose signature was verified.
-    pub(super) fn add(&mut self, line: SignatureLine) {
+    /// Adds a cosignature of this tree that [`super::cosignature::verify_tree`] accepts.
+    pub fn add_cosignature(&mut self, line: SignatureLine) {
         self.note.add(line);
     }
 }

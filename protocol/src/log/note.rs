@@ -1,6 +1,6 @@
 //! Signed notes, C2SP signed-note: a text and lines of signatures under it.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use ring::signature::{ED25519, UnparsedPublicKey};
@@ -34,10 +34,10 @@ impl VerifierKey {
     /// Names a public key.
     ///
     /// # Errors
-    /// [`KeyError::Name`].
+    /// [`KeyError`].
     pub fn new(name: &str, algorithm: Algorithm, key: [u8; 32]) -> Result<VerifierKey, KeyError> {
         if !is_name(name) {
-            return Err(KeyError::Name);
+            return Err(KeyError);
         }
         Ok(VerifierKey { name: name.to_owned(), algorithm, key })
     }
@@ -95,41 +95,10 @@ impl fmt::Display for VerifierKey {
     }
 }
 
-impl FromStr for VerifierKey {
-    type Err = KeyError;
-
-    fn from_str(text: &str) -> Result<VerifierKey, KeyError> {
-        let (name, rest) = text.split_once('+').ok_or(KeyError::Form)?;
-        let (id, key) = rest.split_once('+').ok_or(KeyError::Form)?;
-        let id: KeyId = id.parse().map_err(|_| KeyError::Form)?;
-        let encoded = BASE64_STANDARD.decode(key).map_err(|_| KeyError::Form)?;
-        let (algorithm, key) = encoded.split_first().ok_or(KeyError::Form)?;
-        let algorithm = match algorithm {
-            0x01 => Algorithm::Ed25519,
-            0x04 => Algorithm::CosignatureV1,
-            _ => return Err(KeyError::Algorithm),
-        };
-        let key = VerifierKey::new(name, algorithm, key.try_into().map_err(|_| KeyError::Form)?)?;
-        if key.id() == id { Ok(key) } else { Err(KeyError::Id) }
-    }
-}
-
-/// Why a verifier key is none.
+/// Why a key cannot be named so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
-    /// Empty, too long, or with characters that a line cannot carry.
-    #[error("a key's name has 1 to {KEY_NAME_BYTES_MAX} bytes, no white space, control characters or plus signs")]
-    Name,
-    /// Not of the expected shape.
-    #[error("a verifier key is a name, 8 lower-case hexadecimal digits and base64, with plus signs between them")]
-    Form,
-    /// An algorithm that no key of a log has.
-    #[error("a verifier key of neither algorithm 1 (Ed25519) nor 4 (cosignature)")]
-    Algorithm,
-    /// Name or key were altered.
-    #[error("the verifier key's id is not that of its name and key")]
-    Id,
-}
+#[error("a key's name has 1 to {KEY_NAME_BYTES_MAX} bytes, no white space, control characters or plus signs")]
+pub struct KeyError;
 
 /// A note that was read; nothing is verified.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -232,18 +201,8 @@ impl SignatureLine {
         Some(SignatureLine { name: name.to_owned(), id: Hex(*id), signature: signature.to_vec() })
     }
 
-    /// The name of the key.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The id of the key.
-    pub fn id(&self) -> KeyId {
-        self.id
-    }
-
     /// The signature, in the key's algorithm.
-    pub fn signature(&self) -> &[u8] {
+    pub(super) fn signature(&self) -> &[u8] {
         &self.signature
     }
 }
@@ -252,14 +211,6 @@ impl fmt::Display for SignatureLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let encoded = BASE64_STANDARD.encode([&self.id.0[..], &self.signature].concat());
         write!(f, "{LINE_START}{} {encoded}", self.name)
-    }
-}
-
-impl FromStr for SignatureLine {
-    type Err = NoteError;
-
-    fn from_str(line: &str) -> Result<SignatureLine, NoteError> {
-        SignatureLine::read(line).ok_or(NoteError::Line(1))
     }
 }
 

@@ -49,18 +49,6 @@ impl Tile {
         })
     }
 
-    /// Whether a log that has grown to `size` entries can have this file. Those that it cannot have were left by a writer that
-    /// stopped before its checkpoint: they are deleted before it goes on.
-    pub fn fits(self, size: u64) -> bool {
-        self.index * TILE_WIDTH + u64::from(self.width) <= items(self.kind, size)
-    }
-
-    /// The last file of a kind in a tree of `size` entries, if there is one that is not full.
-    pub(super) fn last_partial(kind: Kind, size: u64) -> Option<Tile> {
-        let last = items(kind, size).checked_sub(1)?;
-        Tile::holding(kind, last, size).filter(|tile| *tile != tile.full())
-    }
-
     /// What it holds.
     pub fn kind(self) -> Kind {
         self.kind
@@ -69,11 +57,6 @@ impl Tile {
     /// Its number, from 0 at the left.
     pub fn index(self) -> u64 {
         self.index
-    }
-
-    /// How many hashes or entries it holds, 1 to 256.
-    pub fn width(self) -> u16 {
-        self.width
     }
 
     /// The same tile once 256 wide: once it stands, partial ones may be deleted.

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     merkle::{Tree, leaf_hash, root_of},
-    reader::{Files, LogReader, ReadError},
-    tile::{Kind, LEVEL_MAX, TILE_HEIGHT, TILE_WIDTH, Tile, entries_from_bytes, hashes_to_bytes},
+    tile::{Kind, LEVEL_MAX, TILE_HEIGHT, TILE_WIDTH, Tile, hashes_to_bytes},
 };
 use crate::{
     hexes::Digest,
@@ -15,8 +14,7 @@ use crate::{
 /// A tree that grows, of which only the right edge is kept: the last tile of each level and the last bundle of entries.
 ///
 /// Whoever writes a log appends entries, writes [`LogWriter::changed_files`], then a checkpoint of [`LogWriter::tree`], then calls
-/// [`LogWriter::written`]. After a crash anywhere between, the last checkpoint written says from where to restore and append
-/// again, once the files that do not fit its tree are deleted ([`Tile::fits`]).
+/// [`LogWriter::written`]. After a crash anywhere between, all entries are appended anew: they make the same files.
 #[derive(Clone)]
 pub struct LogWriter {
     size: u64,
@@ -34,30 +32,6 @@ impl LogWriter {
     /// A log without entries.
     pub fn empty() -> LogWriter {
         LogWriter { size: 0, written: 0, edge: Default::default(), bundle: Vec::new(), full: BTreeMap::new() }
-    }
-
-    /// A log as its files hold it, if they hold this tree.
-    ///
-    /// # Errors
-    /// See [`ReadError`].
-    pub fn restore(tree: Tree, files: &impl Files) -> Result<LogWriter, ReadError> {
-        let reader = LogReader::new(tree, files);
-        let mut writer = LogWriter { size: tree.size, written: tree.size, ..LogWriter::empty() };
-        for (level, hashes) in (0..).zip(&mut writer.edge) {
-            if let Some(tile) = Tile::last_partial(Kind::Hashes(level), tree.size) {
-                *hashes = reader.hashes(tile)?;
-            }
-        }
-        if let Some(tile) = Tile::last_partial(Kind::Entries, tree.size) {
-            let (found, mut bytes) = reader.read(tile)?;
-            let entries = &entries_from_bytes(found, &bytes)?[..usize::from(tile.width())];
-            if !entries.iter().map(|entry| leaf_hash(entry)).eq(writer.edge[0].iter().copied()) {
-                return Err(reader.altered());
-            }
-            bytes.truncate(entries.iter().map(|entry| LENGTH_BYTES + entry.len()).sum());
-            writer.bundle = bytes;
-        }
-        if writer.tree() == tree { Ok(writer) } else { Err(reader.altered()) }
     }
 
     /// Appends an entry and tells its number.
@@ -143,6 +117,4 @@ pub enum AppendError {
     Full,
 }
 
-/// Bytes of the length before an entry, u16, big-endian.
-const LENGTH_BYTES: usize = 2;
 const _: () = assert!(ENTRY_BYTES_MAX == u16::MAX as usize);

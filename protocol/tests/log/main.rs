@@ -3,15 +3,15 @@
 
 mod files;
 mod notes;
-mod proofs;
+mod roots;
 
-use std::{collections::BTreeMap, io};
+use std::collections::BTreeMap;
 
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use wugan_protocol::{
     envelope::Signer,
     hexes::Digest,
-    log::{checkpoint::VerifiedCheckpoint, merkle::Tree, reader::Files, tile::Tile, writer::LogWriter},
+    log::{checkpoint::VerifiedCheckpoint, merkle::Tree, writer::LogWriter},
 };
 
 /// A signer with a fixed seed.
@@ -36,12 +36,6 @@ impl Signer for Key {
 /// A log's folder.
 #[derive(Clone, Default, PartialEq, Debug)]
 struct Folder(BTreeMap<String, Vec<u8>>);
-
-impl Files for Folder {
-    fn read(&self, tile: Tile) -> io::Result<Vec<u8>> {
-        self.0.get(&tile.to_string()).cloned().ok_or(io::ErrorKind::NotFound.into())
-    }
-}
 
 impl Folder {
     /// Writes what changed.

@@ -1,24 +1,20 @@
 //! Verifier keys, signed notes, checkpoints and cosignatures.
 
-use std::{collections::BTreeSet, ops::RangeInclusive};
-
 use base64::{Engine, prelude::BASE64_STANDARD};
 use wugan_protocol::{
     envelope::Signer,
     limits::{KEY_NAME_BYTES_MAX, NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX},
     log::{
         checkpoint::{CheckpointError, VerifiedCheckpoint},
-        cosignature::{CosignError, CosignatureError, Cosigned, Cosigners, CosignersError, cosign},
-        merkle::{Tree, leaf_hash},
-        note::{Algorithm, KeyError, Note, NoteError, SignatureError, SignatureLine, VerifierKey},
-        seen::{ConsistencyError, SeenTree},
+        cosignature::{sign_tree, verify_tree},
+        merkle::Tree,
+        note::{Algorithm, KeyError, Note, NoteError, SignatureError, VerifierKey},
     },
 };
 
 use super::{Key, ORIGIN, checkpoint, digest};
 
 const TIME: u64 = 1_790_000_000;
-const TIMES: RangeInclusive<u64> = TIME - 60..=TIME + 60;
 
 /// Made with Go's `sumdb/note` and `crypto/ed25519`: the log's key has the seed 01…01, the cosigner's 02…02.
 const LOG_KEY: &str = "wugan.example/city+1bf43dce+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c";
@@ -29,7 +25,20 @@ const LOG_LINE: &str =
 const COSIGNER_LINE: &str = "— wugan.example/clinic ldmHNAAAAABqsTuAHUU75WYDICPk6HMgV4PuinrKBXj8Zx3ATO6+2DRV60TX51/9t6xSEcZkNxhaqvJE2nA/21qGMdxEIZ3yUP4XBQ==";
 
 fn log_key() -> VerifierKey {
-    LOG_KEY.parse().unwrap()
+    VerifierKey::new(ORIGIN, Algorithm::Ed25519, Key::new(1).public_key()).unwrap()
+}
+
+fn cosigner_key() -> VerifierKey {
+    VerifierKey::new("wugan.example/clinic", Algorithm::CosignatureV1, Key::new(2).public_key()).unwrap()
+}
+
+/// A verifier key that somebody published.
+fn published(text: &str) -> VerifierKey {
+    let (name, encoded) = (text.split('+').next().unwrap(), text.splitn(3, '+').last().unwrap());
+    let key = BASE64_STANDARD.decode(encoded).unwrap()[1..].try_into().unwrap();
+    let key = VerifierKey::new(name, Algorithm::Ed25519, key).unwrap();
+    assert_eq!(key.to_string(), text);
+    key
 }
 
 fn note_of(text: &str, lines: &[&str]) -> String {
@@ -40,54 +49,28 @@ fn tree() -> Tree {
     Tree { size: 5, root: digest("5d74ad22d16feb7e0c30aa675fb0a5c1ae7f325e82a53a0f3322a8c379f18938") }
 }
 
-fn cosigners() -> Cosigners {
-    Cosigners::new([
-        (3, COSIGNER_KEY.parse().unwrap()),
-        (4, cosigner_key(4)),
-        (5, cosigner_key(5)),
-        (5, cosigner_key(6)),
-    ])
-    .unwrap()
-}
-
-fn cosigner_key(seed: u8) -> VerifierKey {
-    VerifierKey::new(&cosigner_name(seed), Algorithm::CosignatureV1, Key::new(seed).public_key()).unwrap()
-}
-
-fn cosigner_name(seed: u8) -> String {
-    format!("wugan.example/{seed}")
-}
-
-fn cosignature(seed: u8, time: u64) -> SignatureLine {
-    cosign(&SeenTree::restore(tree()), &checkpoint(tree()), &cosigner_name(seed), &Key::new(seed), time).unwrap()
-}
-
 /// The note and what a stranger's program made of it are the same bytes in both directions.
 #[test]
 fn fixed_vectors_of_checkpoint_and_cosignature() {
-    assert_eq!(log_key().to_string(), LOG_KEY);
-    assert_eq!(log_key(), VerifierKey::new(ORIGIN, Algorithm::Ed25519, Key::new(1).public_key()).unwrap());
-    assert_eq!(COSIGNER_KEY.parse::<VerifierKey>().unwrap().to_string(), COSIGNER_KEY);
-    let signed = checkpoint(tree());
+    assert_eq!((log_key().to_string(), cosigner_key().to_string()), (LOG_KEY.into(), COSIGNER_KEY.into()));
+    let mut signed = checkpoint(tree());
     assert_eq!(signed.note().to_string(), note_of(TEXT, &[LOG_LINE]));
-    let seen = SeenTree::nothing().extend(&signed, &[]).unwrap();
-    let line = cosign(&seen, &signed, "wugan.example/clinic", &Key::new(2), TIME).unwrap();
+    let signature = sign_tree(tree(), ORIGIN, &Key::new(2), TIME);
+    verify_tree(tree(), ORIGIN, &cosigner_key(), TIME, &signature).unwrap();
+    let line = cosigner_key().cosignature_line(TIME, &signature);
     assert_eq!(line.to_string(), COSIGNER_LINE);
-    let opened = VerifiedCheckpoint::open(note_of(TEXT, &[LOG_LINE, COSIGNER_LINE]).as_bytes(), &log_key()).unwrap();
+    let cosigned = note_of(TEXT, &[LOG_LINE, COSIGNER_LINE]);
+    let opened = VerifiedCheckpoint::open(cosigned.as_bytes(), &log_key()).unwrap();
     assert_eq!((opened.tree(), opened.note().text()), (tree(), TEXT));
-    assert_eq!(opened.note().to_string(), note_of(TEXT, &[LOG_LINE, COSIGNER_LINE]));
-    let cosigned = Cosigned::verify(opened, &cosigners(), &TIMES).unwrap();
-    assert_eq!(cosigned.members().iter().collect::<Vec<_>>(), [(&3, &TIME)]);
-    assert_eq!((cosigned.unknown(), cosigned.repeated()), (&[][..], &[][..]));
-    let mut added = Cosigned::verify(signed, &cosigners(), &TIMES).unwrap();
-    assert_eq!(added.add(line, &cosigners(), &TIMES), Ok((3, TIME)));
-    assert_eq!(added.checkpoint().note(), cosigned.checkpoint().note());
+    assert_eq!(opened.note().to_string(), cosigned);
+    signed.add_cosignature(line);
+    assert_eq!(signed, opened);
 }
 
 /// Notes of Go's checksum database and of the tests of its `note` package.
 #[test]
 fn published_notes_are_read() {
-    let database: VerifierKey = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8".parse().unwrap();
+    let database = published("sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8");
     let text = "go.sum database tree\n31700353\nqINS1GRFhWHwdkUeqLEoP4yEMkTBBzxBkGwGQlVlVcs=\n";
     let line =
         "— sum.golang.org Az3grnmrIUEDFqHzAElIQCPNoRFRAAdFo47fooyWKMHb89k11GJh5zHIfNCOBmwn/C3YI8oW9/C8DJ87F61QqspBYwM=";
@@ -96,20 +79,19 @@ fn published_notes_are_read() {
     assert_eq!((note.text(), &*note.to_string()), (text, &*bytes));
     // Its signature verifies, its origin is not its key's name.
     assert_eq!(VerifiedCheckpoint::open(bytes.as_bytes(), &database), Err(CheckpointError::Origin));
-    let peter = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
-    assert_eq!(peter.parse::<VerifierKey>().unwrap().to_string(), peter);
+    let peter = published("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW");
     let text = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n";
     let line =
         "— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=";
     // The signature verifies, the text is no checkpoint.
     let bytes = note_of(text, &[line]);
-    assert_eq!(VerifiedCheckpoint::open(bytes.as_bytes(), &peter.parse().unwrap()), Err(CheckpointError::Lines));
+    assert_eq!(VerifiedCheckpoint::open(bytes.as_bytes(), &peter), Err(CheckpointError::Lines));
     let bytes = note_of(&text.replace("think", "hope"), &[line]);
     let bad = CheckpointError::Signature(SignatureError::Bad { name: "PeterNeumann".to_owned() });
-    assert_eq!(VerifiedCheckpoint::open(bytes.as_bytes(), &peter.parse().unwrap()), Err(bad));
+    assert_eq!(VerifiedCheckpoint::open(bytes.as_bytes(), &peter), Err(bad));
 }
 
-/// The checkpoints with which the litewitness project tests its witness, one growing into the other.
+/// The checkpoints with which the litewitness project tests its witness.
 #[test]
 fn published_checkpoints_of_another_log_are_verified() {
     let origin = "sigsum.org/v1/tree/4d6d8825a6bb689d459628312889dfbb0bcd41b5211d9e1ce768b0ff0309e562";
@@ -119,7 +101,7 @@ fn published_checkpoints_of_another_log_are_verified() {
         let note = format!("{origin}\n{size}\n{root}\n\n— {origin} {signature}\n");
         VerifiedCheckpoint::open(note.as_bytes(), &log)
     };
-    let one = open(
+    open(
         1,
         "KgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
         "UgIom7fPZTqpxWWhyjWduBvTvGVqsokMbqTArsQilegKoFBJQjUFAmQ0+YeSPM3wfUQMFSzVnnNuWRTYrajXpNUbIQY=",
@@ -127,48 +109,17 @@ fn published_checkpoints_of_another_log_are_verified() {
     .unwrap();
     let root = "RcCI1Nk56ZcSmIEfIn0SleqtV7uvrlXNccFx595Iwl0=";
     let signature = "UgIom2VbtIcdFbwFAy1n7s6IkAxIY6J/GQOTuZF2ORV39d75cbAj2aQYwyJre36kezNobZs4SUUdrcawfAB8WVrx6go=";
-    let three = open(3, root, signature).unwrap();
+    open(3, root, signature).unwrap();
     let altered = open(3, root, &signature.replace("6go=", "6gx=")).unwrap_err();
     assert_eq!(altered, CheckpointError::Note(NoteError::Line(1)), "bits after the end");
     assert!(matches!(open(3, root, &signature.replace("6go=", "6ko=")), Err(CheckpointError::Signature(_))));
-    let seen = SeenTree::nothing().extend(&one, &[]).unwrap();
-    let proof = ["2a01", "2a02"].map(|start| digest(&format!("{start:0<64}")));
-    seen.extend(&three, &proof).unwrap();
-    let altered = [proof[0], digest(&format!("{:0<62}10", "2a02"))];
-    assert_eq!(seen.extend(&three, &altered), Err(ConsistencyError::NotProven { seen: 1, offered: 3 }));
 }
 
 #[test]
-fn verifier_keys_of_another_form_are_refused() {
-    let encoded = LOG_KEY.rsplit_once('+').unwrap().1;
-    let with = |algorithm: u8, key: &[u8]| BASE64_STANDARD.encode([&[algorithm], key].concat());
-    for (key, error) in [
-        (String::new(), KeyError::Form),
-        ("wugan.example/city".to_owned(), KeyError::Form),
-        ("wugan.example/city+1bf43dce".to_owned(), KeyError::Form),
-        (format!("wugan.example/city+1BF43DCE+{encoded}"), KeyError::Form),
-        (format!("wugan.example/city+1bf43dc+{encoded}"), KeyError::Form),
-        (format!("wugan.example/city++1bf43dc+{encoded}"), KeyError::Form),
-        (format!("wugan.example/city+1bf43dce+{encoded}="), KeyError::Form),
-        (format!("wugan.example/city+1bf43dce+{encoded} "), KeyError::Form),
-        (format!("wugan.example/city+1bf43dce+{encoded}\n"), KeyError::Form),
-        ("wugan.example/city+1bf43dce+".to_owned(), KeyError::Form),
-        (format!("wugan.example/city+1bf43dce+{}", with(1, &[7; 31])), KeyError::Form),
-        (format!("wugan.example/city+1bf43dce+{}", with(1, &[7; 33])), KeyError::Form),
-        (format!("wugan.example/city+1bf43dce+{}", with(2, &[7; 32])), KeyError::Algorithm),
-        (format!("wugan.example/city+1bf43dce+{}", with(1, &[7; 32])), KeyError::Id),
-        (format!("wugan.example/city+1bf43dce+{}", with(4, log_key().public_key())), KeyError::Id),
-        (format!("wugan.example/town+1bf43dce+{encoded}"), KeyError::Id),
-        (format!("+1bf43dce+{encoded}"), KeyError::Name),
-        (format!("a city+1bf43dce+{encoded}"), KeyError::Name),
-        (format!("a\u{3000}city+1bf43dce+{encoded}"), KeyError::Name),
-        (format!("a\ncity+1bf43dce+{encoded}"), KeyError::Name),
-    ] {
-        assert_eq!(key.parse::<VerifierKey>(), Err(error), "{key}");
-    }
+fn names_that_a_line_cannot_carry_are_refused() {
     for name in ["", "a b", "a+b", "a\tb", "a\u{a0}b", "a\u{7f}", &"x".repeat(KEY_NAME_BYTES_MAX + 1)] {
-        assert_eq!(VerifierKey::new(name, Algorithm::Ed25519, [0; 32]), Err(KeyError::Name));
-        assert_eq!(VerifiedCheckpoint::sign(tree(), name, &Key::new(1)), Err(KeyError::Name));
+        assert_eq!(VerifierKey::new(name, Algorithm::Ed25519, [0; 32]), Err(KeyError));
+        assert_eq!(VerifiedCheckpoint::sign(tree(), name, &Key::new(1)), Err(KeyError));
     }
     VerifierKey::new("城市.例", Algorithm::Ed25519, [0; 32]).unwrap();
 }
@@ -292,122 +243,54 @@ fn a_checkpoint_without_a_good_line_of_the_log_is_refused() {
     let renamed = LOG_LINE.replace("city", "town");
     let other_name = CheckpointError::Signature(SignatureError::Name { name: name() });
     assert_eq!(open(&[LOG_LINE, &renamed]), Err(other_name));
-    let cosigner = COSIGNER_KEY.parse().unwrap();
     let note = note_of(TEXT, &[LOG_LINE]);
-    assert_eq!(VerifiedCheckpoint::open(note.as_bytes(), &cosigner), Err(CheckpointError::Key));
+    assert_eq!(VerifiedCheckpoint::open(note.as_bytes(), &cosigner_key()), Err(CheckpointError::Key));
     // Lines of strangers, also of the log's name with another key, are kept and prove nothing.
     let stranger = line(ORIGIN, &[1, 2, 3, 4], &[9; 64]);
     let opened = open(&[&stranger, LOG_LINE, LOG_LINE]).unwrap();
     assert_eq!(opened.note().lines().len(), 3);
-    let cosigned = Cosigned::verify(opened, &cosigners(), &TIMES).unwrap();
-    assert_eq!(cosigned.unknown(), [stranger.parse::<SignatureLine>().unwrap()]);
-    assert_eq!(cosigned.repeated(), [LOG_LINE.parse::<SignatureLine>().unwrap()]);
 }
 
 /// Every byte of a checkpoint that bears on the tree counts.
 #[test]
 fn no_altered_checkpoint_is_accepted() {
     let note = note_of(TEXT, &[LOG_LINE, COSIGNER_LINE]);
-    let open = |bytes: &[u8]| {
-        let opened = VerifiedCheckpoint::open(bytes, &log_key()).ok()?;
-        Cosigned::verify(opened, &cosigners(), &TIMES).ok()
-    };
+    let open = |bytes: &[u8]| VerifiedCheckpoint::open(bytes, &log_key()).ok();
+    let (log_line, end) = (note_of(TEXT, &[LOG_LINE]), note.len());
     open(note.as_bytes()).unwrap();
-    for place in 0..note.len() {
+    for place in 0..end {
         for bit in 0..8 {
             let mut altered = note.clone().into_bytes();
             altered[place] ^= 1 << bit;
             if let Some(found) = open(&altered) {
-                // What is left are lines that became a stranger's: reported, not counted.
-                assert_eq!(found.checkpoint().tree(), tree());
-                assert_eq!((found.members().len(), found.unknown().len()), (0, 1), "byte {place} bit {bit}");
+                // What is left are lines of cosigners, which the log's key does not judge.
+                assert_eq!(found.tree(), tree());
+                assert!(place >= log_line.len(), "byte {place} bit {bit}");
             }
         }
-        if let Some(found) = open(&note.as_bytes()[..place]) {
-            assert_eq!((place, found.members().len()), (TEXT.len() + LOG_LINE.len() + 2, 0));
-        }
+        assert!(place == log_line.len() || open(&note.as_bytes()[..place]).is_none(), "cut at {place}");
     }
 }
 
 #[test]
-fn members_are_counted_once_and_the_excluded_not_at_all() {
-    let mut cosigned = Cosigned::verify(checkpoint(tree()), &cosigners(), &TIMES).unwrap();
-    for (seed, member) in [(4, 4), (5, 5), (6, 5), (5, 5)] {
-        assert_eq!(cosigned.add(cosignature(seed, TIME), &cosigners(), &TIMES), Ok((member, TIME)));
+fn a_cosignature_is_of_one_tree_of_one_log_by_one_key_at_one_time() {
+    let good = sign_tree(tree(), ORIGIN, &Key::new(2), TIME);
+    verify_tree(tree(), ORIGIN, &cosigner_key(), TIME, &good).unwrap();
+    let (larger, other) = (Tree { size: 6, ..tree() }, Tree { root: Tree::empty().root, ..tree() });
+    let stranger = VerifierKey::new(cosigner_key().name(), Algorithm::CosignatureV1, [7; 32]).unwrap();
+    let bad = Err(SignatureError::Bad { name: cosigner_key().name().to_owned() });
+    assert_eq!(verify_tree(larger, ORIGIN, &cosigner_key(), TIME, &good), bad);
+    assert_eq!(verify_tree(other, ORIGIN, &cosigner_key(), TIME, &good), bad);
+    assert_eq!(verify_tree(tree(), "wugan.example/town", &cosigner_key(), TIME, &good), bad);
+    assert_eq!(verify_tree(tree(), ORIGIN, &stranger, TIME, &good), bad);
+    assert_eq!(verify_tree(tree(), ORIGIN, &cosigner_key(), TIME + 1, &good), bad);
+    for place in 0..64 {
+        let mut altered = good;
+        altered[place] ^= 1;
+        assert_eq!(verify_tree(tree(), ORIGIN, &cosigner_key(), TIME, &altered), bad);
     }
-    assert_eq!(cosigned.checkpoint().note().lines().len(), 4, "the log's line and one of each key");
-    let none = BTreeSet::new();
-    let bureau = BTreeSet::from([4]);
-    assert_eq!(cosigned.clone().quorum(2, &none).unwrap().cosigned().members().len(), 2);
-    let too_few = cosigned.clone().quorum(3, &none).unwrap_err();
-    assert_eq!((too_few.counted, too_few.needed), (2, 3));
-    cosigned.clone().quorum(1, &bureau).unwrap();
-    assert_eq!(cosigned.quorum(2, &bureau).unwrap_err().counted, 1);
-}
-
-#[test]
-fn a_second_line_of_one_key_is_reported_and_its_later_time_kept() {
-    let lines = [cosignature(4, TIME), cosignature(4, TIME + 1), cosignature(4, TIME)].map(|line| line.to_string());
-    let lines: Vec<&str> = [LOG_LINE].into_iter().chain(lines.iter().map(String::as_str)).collect();
-    let opened = VerifiedCheckpoint::open(note_of(TEXT, &lines).as_bytes(), &log_key()).unwrap();
-    let cosigned = Cosigned::verify(opened, &cosigners(), &TIMES).unwrap();
-    assert_eq!(cosigned.members().iter().collect::<Vec<_>>(), [(&4, &(TIME + 1))]);
-    assert_eq!(cosigned.repeated(), [cosignature(4, TIME + 1), cosignature(4, TIME)]);
-}
-
-#[test]
-fn bad_cosignatures_are_refused() {
-    let key = cosigner_key(4);
-    let name = || cosigner_name(4);
-    let good = cosignature(4, TIME);
-    let line = |name: &str, signature: &[u8]| line(name, &key.id().0, signature).parse::<SignatureLine>().unwrap();
-    let mut other_time = good.signature().to_vec();
-    other_time[7] ^= 1;
-    let over_another_text = {
-        let other = Tree { root: leaf_hash(b"other"), ..tree() };
-        cosign(&SeenTree::restore(other), &checkpoint(other), &name(), &Key::new(4), TIME).unwrap()
-    };
-    let bad = || CosignatureError::Signature(SignatureError::Bad { name: name() });
-    for (line, error) in [
-        (line(&name(), &other_time), bad()),
-        (over_another_text, bad()),
-        (line(&name(), &good.signature()[..71]), CosignatureError::Length { name: name() }),
-        (line(&name(), &[good.signature(), b"\0"].concat()), CosignatureError::Length { name: name() }),
-        (line(&name(), &good.signature()[8..]), CosignatureError::Length { name: name() }),
-        (cosignature(4, TIME - 61), CosignatureError::Time { name: name() }),
-        (cosignature(4, TIME + 61), CosignatureError::Time { name: name() }),
-        (line("another", good.signature()), CosignatureError::Signature(SignatureError::Name { name: name() })),
-    ] {
-        let mut cosigned = Cosigned::verify(checkpoint(tree()), &cosigners(), &TIMES).unwrap();
-        assert_eq!(cosigned.add(line.clone(), &cosigners(), &TIMES).as_ref(), Err(&error));
-        assert_eq!(cosigned.checkpoint(), &checkpoint(tree()));
-        let note = note_of(TEXT, &[LOG_LINE, &line.to_string()]);
-        let opened = VerifiedCheckpoint::open(note.as_bytes(), &log_key()).unwrap();
-        assert_eq!(Cosigned::verify(opened, &cosigners(), &TIMES).unwrap_err(), error);
-    }
-    let mut cosigned = Cosigned::verify(checkpoint(tree()), &cosigners(), &TIMES).unwrap();
-    assert_eq!(cosigned.add(cosignature(7, TIME), &cosigners(), &TIMES), Err(CosignatureError::Unknown));
-}
-
-#[test]
-fn a_member_cosigns_only_what_it_has_seen() {
-    let seen = SeenTree::nothing();
-    let cosign = |seen: &SeenTree, name: &str, time| cosign(seen, &checkpoint(tree()), name, &Key::new(4), time);
-    assert_eq!(cosign(&seen, "a", TIME), Err(CosignError::NotSeen));
-    let seen = seen.extend(&checkpoint(tree()), &[]).unwrap();
-    assert_eq!(cosign(&seen, "a", 0), Err(CosignError::Time));
-    assert_eq!(cosign(&seen, "a", 1 << 63), Err(CosignError::Time));
-    assert_eq!(cosign(&seen, "a b", TIME), Err(CosignError::Name(KeyError::Name)));
-    cosign(&seen, "a", (1 << 63) - 1).unwrap();
-}
-
-#[test]
-fn cosigners_that_cannot_be_told_apart_are_refused() {
-    let shared = VerifierKey::new("another", Algorithm::CosignatureV1, Key::new(4).public_key()).unwrap();
-    let twice = CosignersError::Twice { member: 9 };
-    assert_eq!(Cosigners::new([(4, cosigner_key(4)), (9, shared)]).unwrap_err(), twice);
-    assert_eq!(Cosigners::new([(4, cosigner_key(4)), (9, cosigner_key(4))]).unwrap_err(), twice);
-    assert_eq!(Cosigners::new([(9, log_key())]).unwrap_err(), CosignersError::Algorithm { member: 9 });
+    // A log's signature over the same tree is no cosignature.
+    assert_eq!(verify_tree(tree(), ORIGIN, &cosigner_key(), TIME, &Key::new(2).sign(TEXT.as_bytes())), bad);
 }
 
 /// A note of this text that the log's key signed.

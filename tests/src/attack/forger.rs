@@ -15,7 +15,7 @@ use wugan_protocol::{
     party::{MemberNumber, Party},
 };
 
-use super::genuine::{Genuine, who};
+use super::genuine::{Entry, Genuine, who};
 
 /// Who changes the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,6 +80,16 @@ impl Forger<'_> {
             _ => Item::Genuine(of),
         };
         self.lines((0..entries.len()).filter(stays).map(item).collect(), By::Everybody, None)
+    }
+
+    /// The entries after `change` of their bodies, by everybody from the beginning; those for which it says no are dropped.
+    pub fn changed(&self, mut change: impl FnMut(&mut Value) -> bool) -> Vec<Vec<u8>> {
+        let item = |(of, entry): (usize, &Entry)| {
+            let mut body = entry.body.clone();
+            change(&mut body).then_some(Item::Stated(of, body))
+        };
+        let items = self.genuine.entries.iter().enumerate().filter_map(item).collect();
+        self.lines(items, By::Everybody, None)
     }
 
     /// The folder with these entries as the coordinator would publish them: its key signs any tree; cosignatures are those

@@ -1,7 +1,7 @@
 //! A genuine log of three rounds: a month with everybody, a round that was made void, and the month after with a department
-//! away, when the first round's files are deleted. With all keys, so that anybody can lie.
+//! away, when the first round's files are deleted. With all keys, so that anybody can lie. Or the log of any city.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -59,10 +59,18 @@ impl Genuine {
     pub fn make() -> Genuine {
         let folder = TempDir::new().unwrap();
         let (lines, kept) = run(folder.path());
-        let authority = authority(folder.path()).unwrap().try_into().unwrap();
-        let policy = Arc::new(Policy::read(CATALOGUE.as_bytes()).unwrap());
+        let mut genuine = Genuine { kept, ..Genuine::of(folder.path(), lines) };
+        genuine.kept.count(&genuine.entries, genuine.federation.policy());
+        genuine
+    }
+
+    /// The log of a city that lies in a folder, with the keys there; nothing of what its parties keep.
+    pub fn of(dir: &Path, lines: Vec<Vec<u8>>) -> Genuine {
+        let layout = Layout::new(dir);
+        let authority = authority(dir).unwrap().try_into().unwrap();
+        let catalogue = fs::read(layout.catalogue()).unwrap();
+        let policy = Arc::new(Policy::read(&catalogue).unwrap());
         let federation = Federation::verify(&lines[0], &authority, policy).unwrap();
-        let layout = Layout::new(folder.path());
         let open = |party: Party| {
             let id = federation.policy().member_id(party.member);
             (party, PartyKeys::open(&layout.keys(id, party.role), party.role).unwrap().signers())
@@ -71,9 +79,8 @@ impl Genuine {
         let authority_key = Arc::new(Identity::read(&layout.authority(), Role::Authority, &storage).unwrap());
         let signers = federation.parties().map(open).collect();
         let entries: Vec<Entry> = lines.into_iter().map(|line| Entry::read(line, &federation)).collect();
-        let (catalogue, files) = (CATALOGUE.as_bytes().to_vec(), LogFiles::default());
+        let (files, kept) = (LogFiles::default(), Kept::default());
         let mut genuine = Genuine { federation, authority, entries, files, catalogue, signers, authority_key, kept };
-        genuine.kept.count(&genuine.entries, genuine.federation.policy());
         genuine.files = Forger { genuine: &genuine }.published(&genuine.lines());
         genuine
     }

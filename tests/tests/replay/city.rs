@@ -28,19 +28,17 @@ use wugan_protocol::{
     statement::Announcement,
 };
 use wugan_tests::{
+    attack::{forger::Forger, genuine::Genuine},
     city::catalogue,
     sim::{Chance, Faults, Liar, Sim},
 };
-
 use wugan_transport::journal::Journal;
-
-use crate::forge::{Forge, read};
 
 /// A city after its rounds.
 pub(crate) struct City {
     folder: tempfile::TempDir,
     pub(crate) sim: Sim,
-    pub(crate) forge: Forge,
+    pub(crate) genuine: Genuine,
     pub(crate) months: Vec<Month>,
     layout: Layout,
 }
@@ -78,10 +76,10 @@ impl City {
             sim.round(month.parse().unwrap(), away, faults).unwrap();
             sim.pass(plan.days, faults).unwrap();
         }
-        let forge = Forge::new(dir, sim.log());
+        let genuine = Genuine::of(dir, sim.log());
         let layout = Layout::new(dir);
         let months = months.iter().map(|month| month.parse().unwrap()).collect();
-        City { folder, sim, forge, months, layout }
+        City { folder, sim, genuine, months, layout }
     }
 
     /// The last month, in whose round lies are told.
@@ -91,11 +89,18 @@ impl City {
 
     /// The log as it is.
     pub(crate) fn log(&self) -> LogFiles {
-        self.forge.folder(&self.forge.lines)
+        self.genuine.files.clone()
+    }
+
+    /// The log as if its entries had said from the beginning what `change` makes of them; those for which it says no are
+    /// dropped.
+    pub(crate) fn changed(&self, change: impl FnMut(&mut Value) -> bool) -> LogFiles {
+        let forger = Forger { genuine: &self.genuine };
+        forger.published(&forger.changed(change))
     }
 
     pub(crate) fn replay(&self, log: &LogFiles, month: Month, at: At) -> Result<Replayed, CannotReplay> {
-        replay(log, &self.forge.authority, month, at, &self.server(at))
+        replay(log, &self.genuine.authority, month, at, &self.server(at))
     }
 
     /// What is found in the last round.
@@ -120,7 +125,7 @@ impl City {
         other: &str,
     ) -> Result<Replayed, CannotRecompute> {
         let (home, keys) = (self.home(id), self.layout.keys(other, Role::Node));
-        recompute(log, &self.forge.authority, month, &home, &keys, &Custody::key_files())
+        recompute(log, &self.genuine.authority, month, &home, &keys, &Custody::key_files())
     }
 
     pub(crate) fn found_by_node(&self, log: &LogFiles, id: &str) -> Vec<Finding> {
@@ -129,7 +134,7 @@ impl City {
 
     /// Members that have a node.
     pub(crate) fn nodes(&self) -> Vec<String> {
-        let departments = self.forge.federation.policy().departments.iter();
+        let departments = self.genuine.federation.policy().departments.iter();
         departments.map(|department| department.id.clone()).filter(|id| self.home(id).join("sealed").exists()).collect()
     }
 
@@ -145,11 +150,9 @@ impl City {
 
     /// Writes what a party itself stated where its program would have it.
     pub(crate) fn write_own(&self, home: &Path, id: &str, role: Role) {
-        let own = self.forge.lines.iter().filter(|line| {
-            let body = read(line)["body"].take();
-            body["sender"] == json!(id) && body["role"] == json!(role)
-        });
-        let facts: Vec<Fact> = (0..).zip(own).map(|(number, line)| Fact::Own(number, line.clone())).collect();
+        let entries = self.genuine.entries.iter();
+        let own = entries.filter(|entry| entry.body["sender"] == json!(id) && entry.body["role"] == json!(role));
+        let facts: Vec<Fact> = (0..).zip(own).map(|(number, entry)| Fact::Own(number, entry.line.clone())).collect();
         Journal::open(&home.join(DATABASE)).unwrap().commit(&facts).unwrap();
     }
 
@@ -168,8 +171,8 @@ impl City {
     }
 
     /// The storage key of a node.
-    pub(crate) fn storage(&self, id: &str) -> &StorageKey {
-        &self.forge.node(id).storage
+    pub(crate) fn storage(&self, id: &str) -> StorageKey {
+        StorageKey::open(&self.layout.keys(id, Role::Node), &Custody::key_files()).unwrap()
     }
 
     /// A node's state folder.
@@ -184,17 +187,17 @@ impl City {
 
     /// The hash of a month's round.
     pub(crate) fn round_of(&self, month: Month) -> Digest {
-        let mut bodies = self.forge.lines.iter().map(|line| read(line)["body"].take());
+        let mut bodies = self.genuine.entries.iter().map(|entry| &entry.body);
         let manifest = bodies.find(|body| body["type"] == "round_manifest" && body["month"] == json!(month)).unwrap();
-        sha256(&serde_json::to_vec(&manifest).unwrap())
+        sha256(&serde_json::to_vec(manifest).unwrap())
     }
 
     /// Every file that the last round announces.
     pub(crate) fn announcements(&self) -> Vec<Announcement> {
         let round = json!(self.round());
-        let bodies = self.forge.lines.iter().map(|line| read(line)["body"].take());
+        let bodies = self.genuine.entries.iter().map(|entry| &entry.body);
         let announced = bodies.filter(|body| body["type"] == "announcement" && body["round"] == round);
-        let read = |body: Value| Announcement {
+        let read = |body: &Value| Announcement {
             file: serde_json::from_value(body["file"].clone()).unwrap(),
             count: body["count"].as_u64().unwrap(),
             digest: serde_json::from_value(body["digest"].clone()).unwrap(),
@@ -218,7 +221,7 @@ impl City {
     pub(crate) fn restated(&self, file: FileKey, mut change: impl FnMut(&mut Value)) -> LogFiles {
         let (round, file, owner) = (json!(self.round()), json!(file), file.owner());
         let decisions = file["kind"] == "decisions";
-        let lines = self.forge.changed(|body| {
+        self.changed(|body| {
             let states = match body["type"].as_str().unwrap() {
                 "announcement" => body["file"] == file,
                 "decisions" => decisions && body["owner"] == json!(owner),
@@ -228,8 +231,7 @@ impl City {
                 change(body);
             }
             true
-        });
-        self.forge.folder(&lines)
+        })
     }
 }
 

@@ -26,7 +26,7 @@ fn nothing_is_found_in_genuine_rounds() {
         let city = City::new(&Plan { seed, people: 120, rounds: 2, away, days: 0 });
         let log = city.log();
         // With two of eight members away too few cosigned; that is all.
-        let of_log = verify(&log, &city.forge.authority).findings;
+        let of_log = verify(&log, &city.genuine.authority).findings;
         assert!(of_log.iter().all(|found| found.rule == Rule::NoQuorum && away == 2), "{of_log:?}");
         let (mut servers, mut nodes) = (0, 0);
         for month in &city.months {
@@ -53,7 +53,7 @@ fn who_was_enrolled_late_was_deferred_rightly() {
     let deaf = START + SECONDS_PER_DAY..START + 5 * SECONDS_PER_DAY;
     let liar = Liar { id: "d2".to_owned(), role: Role::Node, lie: Lie::Deaf(deaf) };
     let city = City::lying(&Plan { seed: 2, people: 200, rounds: 3, away: 0, days: 3 }, vec![liar]);
-    let (log, policy, month) = (city.log(), city.forge.federation.policy(), city.months[1]);
+    let (log, policy, month) = (city.log(), city.genuine.federation.policy(), city.months[1]);
     let (mut late, mut found, round) = (0, 0, city.round_of(month));
     for id in city.nodes() {
         city.write_facts(&id, |_, _| {});
@@ -88,13 +88,12 @@ fn people(items: &[u8], width: usize) -> usize {
 fn what_was_deleted_in_time_cannot_be_looked_at_and_what_was_deleted_early_is_missing() {
     let city = City::new(&Plan { seed: 3, people: 60, rounds: 1, away: 0, days: 41 });
     let log = city.log();
-    let early = city.forge.changed(|body| {
+    let early = city.changed(|body| {
         if body["type"] == "deletion" {
             body["time"] = json!(body["time"].as_u64().unwrap() - 5 * SECONDS_PER_DAY);
         }
         true
     });
-    let early = city.forge.folder(&early);
     let only = |findings: Vec<Finding>, missing: Rule| {
         assert!(findings.iter().any(|found| found.rule == missing), "{findings:?}");
         assert!(findings.iter().all(|found| [missing, Rule::EntryWithoutEffect].contains(&found.rule)), "{findings:?}");
@@ -103,7 +102,7 @@ fn what_was_deleted_in_time_cannot_be_looked_at_and_what_was_deleted_early_is_mi
         let refused = city.replay(&log, city.month(), at).unwrap_err();
         assert!(matches!(refused, CannotReplay::Deleted { .. }), "{at:?}: {refused}");
         // Nothing of the round is here, but this is the party's folder.
-        let policy = city.forge.federation.policy();
+        let policy = city.genuine.federation.policy();
         let member = match at {
             At::Matcher => policy.matcher_number(),
             At::Aggregator => policy.aggregator,
@@ -135,7 +134,7 @@ fn whoever_refused_a_lie_is_not_blamed_for_what_is_lacking() {
         let liar = Liar { id, role: at.role(), lie: Lie::Bytes(which, change) };
         let city = City::lying(&Plan { seed: 36, people: 60, rounds: 1, away: 0, days: 0 }, vec![liar]);
         let log = city.log();
-        let of_log = verify(&log, &city.forge.authority).findings;
+        let of_log = verify(&log, &city.genuine.authority).findings;
         assert!(!of_log.is_empty() && of_log.iter().all(|found| found.rule == Rule::MemberRefused), "{of_log:?}");
         for server in At::ALL {
             let findings = city.found_at(&log, server).split_off(of_log.len());

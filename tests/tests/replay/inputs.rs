@@ -75,9 +75,9 @@ fn refused(city: &City, file: FileKey, genuine: &[u8]) -> Vec<(&'static str, Vec
         FileKey::Pool { .. } => (0, 12),
         FileKey::Records { .. } => (0, 16),
         FileKey::Bitmap { .. } => (0, 1),
-        FileKey::Rows { owner, .. } => (city.forge.federation.policy().matters_of(owner).count(), 4),
+        FileKey::Rows { owner, .. } => (city.genuine.federation.policy().matters_of(owner).count(), 4),
         FileKey::Bits { owner } | FileKey::Decisions { owner } => {
-            (city.forge.federation.policy().matters_of(owner).count(), 1)
+            (city.genuine.federation.policy().matters_of(owner).count(), 1)
         }
     };
     let begin = Header::bytes(matters);

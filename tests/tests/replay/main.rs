@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod city;
-mod forge;
 mod genuine;
 mod inputs;
 mod nodes;

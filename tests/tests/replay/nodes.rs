@@ -65,7 +65,7 @@ fn a_sealed_file_that_was_changed_is_found() {
 fn an_owner_that_defers_somebody_who_was_enrolled_is_found() {
     let city = City::new(&Plan { seed: 2, people: 60, rounds: 2, away: 0, days: 3 });
     let (mut tally, log) = (Tally::default(), city.log());
-    let policy = city.forge.federation.policy();
+    let policy = city.genuine.federation.policy();
     for id in policy.owners().map(|owner| policy.member_id(owner).to_owned()) {
         city.write_facts(&id, |_, _| {});
         let name = format!("rows-{}", city.round());
@@ -86,9 +86,9 @@ fn an_owner_that_defers_somebody_who_was_enrolled_is_found() {
 }
 
 fn member(city: &City, member: u16) -> String {
-    city.forge.federation.policy().member_id(member).to_owned()
+    city.genuine.federation.policy().member_id(member).to_owned()
 }
 
 fn source(city: &City, channel: u16) -> String {
-    member(city, city.forge.federation.policy().channel(channel).unwrap().source)
+    member(city, city.genuine.federation.policy().channel(channel).unwrap().source)
 }

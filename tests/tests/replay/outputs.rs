@@ -65,7 +65,7 @@ fn a_bit_is_changed(city: &City, at: At, file: FileKey, chance: &mut Chance, tal
 #[test]
 fn totals_that_are_not_those_of_the_decisions_are_found() {
     let city = City::new(&Plan { seed: 12, people: 120, rounds: 1, away: 0, days: 0 });
-    let (mut tally, policy) = (Tally::default(), city.forge.federation.policy());
+    let (mut tally, policy) = (Tally::default(), city.genuine.federation.policy());
     for owner in policy.owners() {
         let matters = policy.matters_of(owner).count();
         for (matter, decision) in (0..matters).flat_map(|matter| (0..4).map(move |decision| (matter, decision))) {
@@ -87,20 +87,19 @@ fn totals_that_are_not_those_of_the_decisions_are_found() {
 fn an_owner_that_a_server_passes_over_is_found() {
     let city = City::new(&Plan { seed: 36, people: 60, rounds: 1, away: 0, days: 0 });
     let mut tally = Tally::default();
-    for owner in city.forge.federation.policy().owners() {
+    for owner in city.genuine.federation.policy().owners() {
         for (at, kinds) in [
             (At::Matcher, &["bitmap", "bits", "decisions"][..]),
             (At::Aggregator, &["bits", "decisions"]),
             (At::Coordinator, &["decisions"]),
         ] {
-            let lines = city.forge.changed(|body| {
+            let log = city.changed(|body| {
                 // By then a round may be closed without an owner's decisions.
                 if body["type"] == "round_closed" {
                     body["time"] = json!(body["time"].as_u64().unwrap() + 2 * 86_400);
                 }
                 !rests_on(body, owner, kinds)
             });
-            let log = city.forge.folder(&lines);
             let findings = city.found_at(&log, at);
             let rules: Vec<Rule> = findings.iter().map(|finding| finding.rule).collect();
             let lacking = if at == At::Matcher { 4 } else { 1 };

@@ -14,8 +14,8 @@ use crate::city::{City, Plan};
 #[test]
 fn another_partys_folder_is_told_apart_from_files_that_are_missing() {
     let city = City::new(&Plan { seed: 36, people: 60, rounds: 1, away: 0, days: 0 });
-    let (log, policy) = (city.log(), city.forge.federation.policy());
-    let at = |at: At, home: &std::path::Path| replay(&log, &city.forge.authority, city.month(), at, home);
+    let (log, policy) = (city.log(), city.genuine.federation.policy());
+    let at = |at: At, home: &std::path::Path| replay(&log, &city.genuine.authority, city.month(), at, home);
     let coordinator = city.server(At::Coordinator);
     let refused = at(At::Matcher, &coordinator).unwrap_err();
     assert!(matches!(refused, CannotReplay::NothingOfRound { .. }), "{refused}");
