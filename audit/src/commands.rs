@@ -260,6 +260,7 @@ fn outcome(report: &Report, json: bool, language: Language) -> Outcome {
         return Outcome { text: as_json(report), found };
     }
     let mut lines: Vec<String> = report.findings.iter().map(|finding| finding.text(language)).collect();
+    lines.extend(report.versions.iter().flat_map(|version| version.lines(language)));
     lines.extend(report.disclosures.iter().map(|totals| totals.text(language)));
     if !report.canaries.is_empty() {
         lines.push(canaries::line(&report.canaries, language));

@@ -25,3 +25,4 @@ pub mod report;
 pub mod round;
 pub mod story;
 pub mod verify;
+pub mod versions;

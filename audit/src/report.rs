@@ -81,6 +81,9 @@ fn verdict(report: &Report, stories: &[Story]) -> Markup {
         @if !report.findings.is_empty() {
             ol class="findings" { @for finding in &report.findings { li { (in_both(|language| lines(finding, language))) } } }
         }
+        @for version in &report.versions {
+            p class="version" { (in_both(|language| html! { @for line in version.lines(language) { div { (line) } } })) }
+        }
         p class="trust" { (both(&Label::Trust)) }
     }
 }

@@ -30,6 +30,7 @@ use crate::{
     disclosures::{self, DisclosureTotals},
     finding::{Finding, Rule, verdict},
     folder::LogFiles,
+    versions::VersionTold,
 };
 use clock::Times;
 pub use files::is_empty;
@@ -53,6 +54,8 @@ pub struct Report {
     pub entries: u64,
     /// The months of counted rounds.
     pub months: Vec<Month>,
+    /// Versions of the federation manifest after the first.
+    pub versions: Vec<VersionTold>,
     /// How often single suspicions were looked into.
     pub disclosures: Vec<DisclosureTotals>,
     /// What became of the authority's canaries in each month in which an owner told.
@@ -70,11 +73,12 @@ impl Report {
 
 impl Serialize for Report {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut report = serializer.serialize_struct("Report", 7)?;
+        let mut report = serializer.serialize_struct("Report", 8)?;
         report.serialize_field("verdict", verdict(&self.findings))?;
         report.serialize_field("federation", &self.federation)?;
         report.serialize_field("entries", &self.entries)?;
         report.serialize_field("months", &self.months)?;
+        report.serialize_field("versions", &self.versions)?;
         report.serialize_field("disclosures", &self.disclosures)?;
         report.serialize_field("canaries", &self.canaries)?;
         report.serialize_field("findings", &self.findings)?;
@@ -105,6 +109,7 @@ pub fn verify_with(
         now: options.now,
         findings: Vec::new(),
         months: Vec::new(),
+        versions: Vec::new(),
         disclosures: Vec::new(),
         canaries: Canaries::new(options.canaries),
         stated: BTreeSet::new(),
@@ -126,6 +131,7 @@ pub fn verify_with(
         federation: ledger.as_ref().map(|ledger| ledger.federation().manifest().name.clone()),
         entries: entries.lines.len() as u64,
         months: audit.months,
+        versions: audit.versions,
         disclosures: audit.disclosures,
         canaries: audit.canaries.months(),
         findings: audit.findings,
@@ -141,6 +147,7 @@ struct Audit<'a> {
     now: Option<u64>,
     findings: Vec<Finding>,
     months: Vec<Month>,
+    versions: Vec<VersionTold>,
     disclosures: Vec<DisclosureTotals>,
     canaries: Canaries<'a>,
     stated: BTreeSet<Said>,
@@ -266,6 +273,9 @@ impl Audit<'_> {
         let federation = ledger.federation();
         let party = logged.party.map(|party| federation.party_name(party));
         self.made.insert(logged.signed.hash(), (logged.index, party.clone().unwrap_or_default()));
+        if party.is_none() && logged.index > 0 {
+            self.versions.push(VersionTold::last(ledger, logged.index));
+        }
         let first = said(logged).is_none_or(|said| self.stated.insert(said));
         // What was under way at a close, and not said before, proves nothing against its signer.
         if let Err(reason) = logged.verdict

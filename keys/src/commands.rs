@@ -40,7 +40,7 @@ use crate::{
 pub use canaries::{CANARIES_SUFFIX, CANARY_LIST, canaries_issue, read_canaries};
 pub use check::{Finding, Problem, check};
 pub use summary::{FederationSummary, MemberSummary};
-pub use versions::{CATALOGUE, Change, MANIFEST, federation_confirm, read_versions};
+pub use versions::{CATALOGUE, Change, MANIFEST, changes, federation_confirm, read_versions};
 
 /// `authority new`: makes `authority.key.age` and `authority.pub` (hexadecimal and a line feed); the storage key too,
 /// where there is none. Returns the public key.

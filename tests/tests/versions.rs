@@ -28,6 +28,7 @@ use wugan_protocol::{
     manifest::Federation,
     party::{Party, Role},
     policy::Policy,
+    text::Language,
 };
 use wugan_tests::{
     audit::audit_city,
@@ -90,6 +91,11 @@ fn is_in_order(dir: &Path, months: &[String]) {
     let report = verify(&files, &authority);
     assert!(report.findings.is_empty(), "{:#?}", report.findings);
     assert_eq!(report.months.iter().map(ToString::to_string).collect::<Vec<_>>(), months);
+    let [version] = &report.versions[..] else { panic!("{:?}", report.versions) };
+    let (told, chinese) = (version.lines(Language::English), version.lines(Language::Chinese));
+    let (told, chinese) = (told.collect::<Vec<_>>().join("\n"), chinese.collect::<Vec<_>>().join("\n"));
+    assert!(told.contains("version 2") && told.contains("tourism/node joins") && told.contains("forestry/node leaves"));
+    assert!(chinese.contains("health/node：更换身份") && chinese.lines().count() == 1 + version.changes.len());
     let found = |change: fn(&mut LogFiles)| {
         let mut files = files.clone();
         change(&mut files);

@@ -108,7 +108,10 @@ texts! {
 }
 
 /// What a version changes, in the order of the members.
-fn changes(before: &Federation, next: &Federation) -> Result<Vec<Change>, CommandError> {
+///
+/// # Errors
+/// Never in practice: cards have no numbers.
+pub fn changes(before: &Federation, next: &Federation) -> Result<Vec<Change>, CommandError> {
     let mut changes = Vec::new();
     let (old, new) = (before.manifest(), next.manifest());
     if old.policy != new.policy {
