@@ -35,7 +35,8 @@ pub fn line(months: &[OfMonth], language: Language) -> String {
         let OfMonth { month, as_expected, deferred, other } = *of;
         Text::OfMonth { month, as_expected, deferred, other }.said(language)
     });
-    Text::Line { months: months.collect::<Vec<_>>().join("; ") }.said(language)
+    let between = if language == Language::Chinese { "；" } else { "; " };
+    Text::Line { months: months.collect::<Vec<_>>().join(between) }.said(language)
 }
 
 texts! {

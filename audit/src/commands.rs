@@ -281,7 +281,7 @@ fn as_json(value: &impl Serialize) -> String {
 
 fn verdict(report: &Report) -> Verdict {
     let months: Vec<String> = report.months.iter().map(ToString::to_string).collect();
-    let (months, entries, findings) = (months.join(", "), report.entries, report.findings.len());
+    let (entries, findings) = (report.entries, report.findings.len());
     match report.federation.clone() {
         None => Verdict::NotALog { findings },
         Some(name) if findings == 0 => Verdict::InOrder { name, entries, months },
@@ -297,10 +297,10 @@ texts! {
     /// What the audit comes to.
     #[derive(Debug)]
     pub(crate) enum Verdict {
-        InOrder { name: String, entries: u64, months: String }
+        InOrder { name: String, entries: u64, months: Vec<String> }
             "{name}: in order; entries: {entries}; rounds: {months}"
             "{name}：无异常；条目数：{entries}；轮次：{months}";
-        Found { name: String, entries: u64, months: String, findings: usize }
+        Found { name: String, entries: u64, months: Vec<String>, findings: usize }
             "{name}: NOT in order; findings: {findings}; entries: {entries}; rounds: {months}"
             "{name}：有异常；发现：{findings} 项；条目数：{entries}；轮次：{months}";
         NotALog { findings: usize }

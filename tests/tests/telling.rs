@@ -137,6 +137,27 @@ fn nothing_is_kept_back_of_a_log_that_is_not_the_one_seen_last() {
     assert_eq!(found.iter().map(|finding| finding.rule).collect::<Vec<_>>(), [Rule::FileMissing]);
 }
 
+/// The coordinator's clock went back after somebody had looked: the entries before are told of with that entry.
+#[test]
+fn what_a_new_entry_shows_of_older_ones_is_new() {
+    let genuine = Genuine::make();
+    let (forger, place) = (Forger { genuine: &genuine }, genuine.last_close());
+    let members: BTreeSet<MemberNumber> = (0..=genuine.federation.policy().matcher_number()).collect();
+    let mut early = genuine.entries[place].body.clone();
+    early["time"] = (early["time"].as_u64().unwrap() - 10 * DAY).into();
+    let lines = forger.history(Some((place, early)), &members);
+    let looked = |lines: &[Vec<u8>], seen: Option<&[u8]>| {
+        let now = time_of(lines.last().unwrap()) + DAY;
+        let look = look(&forger.published(lines), &genuine.authority, &[], seen, now).unwrap();
+        let of_clocks = look.report.findings.iter().filter(|found| found.rule == Rule::Clock);
+        (of_clocks.filter(|found| found.entry < Some(place as u64)).count(), look.seen)
+    };
+    let (before, seen) = looked(&lines[..place], None);
+    let (told, seen) = looked(&lines, seen.as_deref());
+    assert!(before == 0 && told > 0, "{before} before, {told} with the new entry");
+    assert_eq!(looked(&lines, seen.as_deref()).0, 0, "told once");
+}
+
 fn time_of(line: &[u8]) -> u64 {
     serde_json::from_slice::<serde_json::Value>(line).unwrap()["body"]["time"].as_u64().unwrap()
 }
