@@ -1,13 +1,13 @@
 //! Everything on the curve: the oblivious PRF of enrolment and its proofs.
 //!
 //! The function is RFC 9497, suite `ristretto255-SHA512`, mode 0x01 (VOPRF): `F_j(x)` of a source's key `k_j`
-//! and a person's input `x` is that RFC's 64-byte output, and the matching key its first 32 bytes.
+//! and a person's input `x` is that RFC's 64-byte output, and the matching key its first 32 bytes. Two layers:
 //!
-//! This module has the batch protocol on the wire. A roster owner makes a [`BlindedBatch`] from a [`BatchSeed`] and its
-//! people; a source decodes it into [`Elements`], answers with [`evaluate`] and [`prove`]; the owner turns answer and
-//! proof into a [`VerifiedBatch`] with [`verify`], and only that value releases [`MatchingKey`]s. A source serves its own
-//! records with [`evaluate_direct`]. The RFC's own functions, held against its vectors and against another
-//! implementation, are with the tests: a batch has their outputs.
+//! - [`rfc`] has the RFC's own functions, modes 0x00 and 0x01, for its vectors and for single elements.
+//! - This module has the batch protocol on the wire. A roster owner makes a [`BlindedBatch`] from a
+//!   [`BatchSeed`] and its people; a source decodes it into [`Elements`], answers with [`evaluate`] and
+//!   [`prove`]; the owner turns answer and proof into a [`VerifiedBatch`] with [`verify`], and only that value
+//!   releases [`MatchingKey`]s. A source serves its own records with [`evaluate_direct`].
 //!
 //! Where it differs from the RFC, with the same outputs: blinding is additive, and the batched proof's weights
 //! commit to the whole batch. The RFC's own weights depend on one element each, so a source that chooses its
@@ -16,6 +16,8 @@
 //! Scalar multiplications by a secret run in constant time. Variable time is used where every operand is on the
 //! wire: composites and proof verification. Points and hashes in temporary buffers of the dependencies are not
 //! wiped; what this module keeps is.
+
+pub mod rfc;
 
 mod batch_proof;
 mod element;

@@ -7,11 +7,18 @@ use sha2::{Digest, Sha512};
 use zeroize::Zeroizing;
 
 use super::element::Element;
+use super::rfc::Mode;
 
 /// `HashToGroup`: ristretto255's one-way map of 64 expanded bytes, under the mode's domain separation tag.
-pub(super) fn hash_to_group(context_string: &[u8], input: &[u8]) -> RistrettoPoint {
-    let uniform = Zeroizing::new(expand_message_xmd(&[input], &[b"HashToGroup-", context_string]));
+pub(super) fn hash_to_group(mode: Mode, input: &[u8]) -> RistrettoPoint {
+    let uniform = Zeroizing::new(expand_message_xmd(&[input], &[b"HashToGroup-", mode.context_string()]));
     RistrettoPoint::from_uniform_bytes(&uniform)
+}
+
+/// `HashToScalar` with the tag `prefix ‖ contextString`: 64 expanded bytes, little-endian, modulo the order.
+pub(super) fn hash_to_scalar(mode: Mode, input: &[&[u8]], prefix: &[u8]) -> Scalar {
+    let uniform = Zeroizing::new(expand_message_xmd(input, &[prefix, mode.context_string()]));
+    Scalar::from_bytes_mod_order_wide(&uniform)
 }
 
 /// The hash that ends `Finalize` and `Evaluate`. `input` has at most 65,535 bytes.
@@ -54,7 +61,7 @@ pub(super) fn mac(key: &hmac::Key, parts: &[&[u8]]) -> Zeroizing<[u8; 64]> {
 }
 
 /// `expand_message_xmd` with SHA-512 for 64 bytes, which is one output block: `b_1`.
-pub(super) fn expand_message_xmd(message: &[&[u8]], dst: &[&[u8]]) -> [u8; 64] {
+fn expand_message_xmd(message: &[&[u8]], dst: &[&[u8]]) -> [u8; 64] {
     const Z_PAD: [u8; 128] = [0; 128];
     let mut b_0 = Sha512::new();
     b_0.update(Z_PAD);
@@ -74,6 +81,3 @@ fn update_dst_prime(hash: &mut Sha512, dst: &[&[u8]]) {
     dst.iter().for_each(|part| hash.update(part));
     hash.update([dst.iter().map(|part| part.len() as u8).sum::<u8>()]);
 }
-
-/// `contextString` of mode 0x01 = "OPRFV1-" ‖ I2OSP(mode, 1) ‖ "-" ‖ identifier (section 3.1).
-pub(super) const VOPRF: &[u8] = b"OPRFV1-\x01-ristretto255-SHA512";

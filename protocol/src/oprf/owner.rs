@@ -8,8 +8,9 @@ use ring::hmac;
 use zeroize::Zeroizing;
 
 use super::element::{BATCH_ELEMENTS_MAX, Element, Elements, ElementsError};
-use super::hash::{VOPRF, hash_to_group, mac};
+use super::hash::{hash_to_group, mac};
 use super::key::PreparedKey;
+use super::rfc::Mode;
 use super::secret::{BatchSeed, MatchingKey};
 use super::source::{encode_doubles, matching_keys};
 
@@ -127,7 +128,9 @@ fn blind_people(people: &[OprfInput], blinds: &[Scalar]) -> (Vec<Element>, Vec<R
     let quarter = Scalar::ONE.div_by_2().div_by_2();
     let pairs = people.iter().zip(blinds);
     let halves: Vec<_> = pairs
-        .map(|(person, blind)| hash_to_group(VOPRF, person) * quarter + RistrettoPoint::mul_base(&blind.div_by_2()))
+        .map(|(person, blind)| {
+            hash_to_group(Mode::Voprf, person) * quarter + RistrettoPoint::mul_base(&blind.div_by_2())
+        })
         .collect();
     let encodings = encode_doubles(&halves).iter().map(CompressedRistretto::to_bytes).collect();
     (encodings, halves.iter().map(|half| half + half).collect())

@@ -4,9 +4,10 @@ use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
 use zeroize::Zeroizing;
 
 use super::element::{Element, Elements};
-use super::hash::{VOPRF, hash_output, hash_to_group};
+use super::hash::{hash_output, hash_to_group};
 use super::key::SecretKey;
 use super::owner::OprfInput;
+use super::rfc::Mode;
 use super::secret::MatchingKey;
 
 /// `BlindEvaluate` (RFC 9497, section 3.3.2) of a whole batch: `k_j · B_i`, encoded, in the same order.
@@ -21,7 +22,7 @@ pub fn evaluate(key: &SecretKey, blinded: &Elements) -> Vec<Element> {
 #[must_use]
 pub fn evaluate_direct(key: &SecretKey, people: &[OprfInput]) -> Vec<MatchingKey> {
     let half_key = Zeroizing::new(key.scalar().div_by_2());
-    let halves = people.iter().map(|person| hash_to_group(VOPRF, person) * *half_key);
+    let halves = people.iter().map(|person| hash_to_group(Mode::Voprf, person) * *half_key);
     matching_keys(people, &Zeroizing::new(halves.collect::<Vec<_>>()))
 }
 

@@ -1,10 +1,6 @@
 //! Tests that need to see inside: fixed vectors, weights, tampering, redaction.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod rfc;
-mod rfc9497;
-mod voprf;
-
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
 use proptest::prelude::*;
@@ -13,6 +9,7 @@ use serde_json::Value;
 
 use super::batch_proof::{batch_seed, weights};
 use super::owner::{derive_blind, derive_padding};
+use super::rfc::Mode;
 use super::*;
 
 const VECTORS: &str = include_str!("../../tests/vectors/oprf-batch.json");
@@ -136,7 +133,7 @@ fn direct_evaluation_and_rfc_match_vector() {
     let direct = evaluate_direct(&fixture.key, &fixture.people);
     assert_eq!(key_bytes(&direct), list::<32>(&expected["matching_keys"]));
     let inputs: Vec<&[u8]> = fixture.people.iter().map(|person| &person[..]).collect();
-    let outputs = rfc::evaluate(rfc::Mode::Voprf, &fixture.key, &inputs).unwrap();
+    let outputs = rfc::evaluate(Mode::Voprf, &fixture.key, &inputs).unwrap();
     assert_eq!(outputs.iter().map(|output| **output).collect::<Vec<_>>(), list::<64>(&expected["outputs"]));
 }
 
@@ -426,7 +423,7 @@ proptest! {
         people in prop::collection::vec(any::<[u8; 24]>(), 1..12),
         padding in 0..5_usize,
     ) {
-        let key = rfc::derive_key_pair(rfc::Mode::Voprf, &key_seed, b"").unwrap();
+        let key = rfc::derive_key_pair(Mode::Voprf, &key_seed, b"").unwrap();
         let context = Fixture::load().context;
         let batch = blind(&BatchSeed::from_bytes(seed), &people, people.len() + padding).unwrap();
         let received = Elements::decode(batch.sent().as_slice()).unwrap();
@@ -436,7 +433,7 @@ proptest! {
         let enrolled = verify(&source, &context, &batch, &answer, &proof).unwrap().finalize();
 
         let inputs: Vec<&[u8]> = people.iter().map(|person| &person[..]).collect();
-        let outputs = rfc::evaluate(rfc::Mode::Voprf, &key, &inputs).unwrap();
+        let outputs = rfc::evaluate(Mode::Voprf, &key, &inputs).unwrap();
         let expected: Vec<[u8; 32]> = outputs.iter().map(|output| output[..32].try_into().unwrap()).collect();
         prop_assert_eq!(key_bytes(&enrolled), expected.clone());
         prop_assert_eq!(key_bytes(&evaluate_direct(&key, &people)), expected);

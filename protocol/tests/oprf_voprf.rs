@@ -1,13 +1,13 @@
 //! Agreement with the `voprf` crate, both ways: our client against its server, its client against our server.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use ::voprf::{BlindedElement, EvaluationElement, OprfClient, OprfServer, Ristretto255, VoprfClient, VoprfServer};
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
 use proptest::prelude::*;
 use rand_core_0_6::OsRng;
-
-use super::super::{Element, Elements, Proof, PublicKey, SecretKey};
-use super::rfc::{self, Mode, RandomScalar};
+use voprf::{BlindedElement, EvaluationElement, OprfClient, OprfServer, Ristretto255, VoprfClient, VoprfServer};
+use wugan_protocol::oprf::rfc::{self, Mode, RandomScalar};
+use wugan_protocol::oprf::{Element, Elements, Proof, PublicKey, SecretKey};
 
 fn blinds(count: usize) -> Vec<RandomScalar> {
     (0..count).map(|_| RandomScalar::generate(&mut UnwrapErr(SysRng))).collect()
@@ -60,7 +60,7 @@ proptest! {
         let proof = rfc::generate_proof(&key, &blinded, &evaluated, blinds(1).remove(0)).unwrap();
 
         let messages: Vec<_> = evaluated.iter().map(|e| EvaluationElement::deserialize(e).unwrap()).collect();
-        let proof = ::voprf::Proof::deserialize(&proof.to_bytes()).unwrap();
+        let proof = voprf::Proof::deserialize(&proof.to_bytes()).unwrap();
         let public = VoprfServer::<Ristretto255>::new_with_key(&*key.to_bytes()).unwrap().get_public_key();
         let outputs = VoprfClient::batch_finalize(&inputs, &clients, &messages, &proof, public).unwrap();
         for (theirs, ours) in outputs.zip(rfc::evaluate(Mode::Voprf, &key, &inputs).unwrap()) {

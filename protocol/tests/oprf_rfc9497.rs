@@ -1,11 +1,11 @@
 //! Every vector of RFC 9497, appendix A.1, for modes 0x00 and 0x01.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use serde_json::Value;
+use wugan_protocol::oprf::rfc::{self, Mode, RandomScalar};
+use wugan_protocol::oprf::{Element, Elements, Proof, PublicKey, SecretKey};
 
-use super::super::{Element, Elements, Proof, PublicKey, SecretKey};
-use super::rfc::{self, Mode, RandomScalar};
-
-const VECTORS: &str = include_str!("../../../tests/vectors/rfc9497-ristretto255-sha512.json");
+const VECTORS: &str = include_str!("vectors/rfc9497-ristretto255-sha512.json");
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap()

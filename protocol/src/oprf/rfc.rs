@@ -1,7 +1,7 @@
 //! RFC 9497, suite `ristretto255-SHA512`, modes 0x00 (OPRF) and 0x01 (VOPRF), batch-first.
 //!
-//! The reference that batches of people are held against; itself held against the RFC's vectors and another
-//! implementation. The weights of its proof do not commit to the whole batch.
+//! For the RFC's vectors, other implementations, and single elements. Batches of people use the functions of the
+//! parent module: the weights of this proof do not commit to the whole batch.
 
 use curve25519_dalek::ristretto::RistrettoPoint;
 use curve25519_dalek::scalar::Scalar;
@@ -10,16 +10,16 @@ use rand_core::CryptoRng;
 use sha2::{Digest, Sha512};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-use super::super::element::{Element, Elements, is_identity};
-use super::super::hash::{VOPRF, expand_message_xmd, hash_output, hash_to_group, i2osp_2};
-use super::super::key::{PublicKey, SecretKey};
-use super::super::proof::{Dleq, Proof, Transcript};
+use super::element::{Element, Elements, is_identity};
+use super::hash::{hash_output, hash_to_group, hash_to_scalar, i2osp_2};
+use super::key::{PublicKey, SecretKey};
+use super::proof::{Dleq, Proof, Transcript};
 
-pub(super) use super::super::source::evaluate as blind_evaluate;
+pub use super::source::evaluate as blind_evaluate;
 
 /// Protocol variant (RFC 9497, section 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mode {
+pub enum Mode {
     /// 0x00: without proofs.
     Oprf,
     /// 0x01: verifiable.
@@ -28,14 +28,14 @@ pub(super) enum Mode {
 
 /// A random scalar, non-zero: a blind, or the nonce of one proof.
 #[derive(ZeroizeOnDrop)]
-pub(super) struct RandomScalar(Scalar);
+pub struct RandomScalar(Scalar);
 
 /// 64 bytes of OPRF output.
-pub(super) type Output = Zeroizing<[u8; 64]>;
+pub type Output = Zeroizing<[u8; 64]>;
 
 /// The errors of RFC 9497, section 5.3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Error {
+pub enum Error {
     /// An input is longer than 65,535 bytes or hashes to the identity (`InvalidInputError`).
     #[error("input {index} is invalid")]
     InvalidInput {
@@ -60,7 +60,7 @@ pub(super) enum Error {
 ///
 /// # Errors
 /// [`Error::DeriveKeyPair`] if `info` is longer than 65,535 bytes.
-pub(super) fn derive_key_pair(mode: Mode, seed: &[u8; 32], info: &[u8]) -> Result<SecretKey, Error> {
+pub fn derive_key_pair(mode: Mode, seed: &[u8; 32], info: &[u8]) -> Result<SecretKey, Error> {
     if info.len() > INPUT_BYTES_MAX {
         return Err(Error::DeriveKeyPair);
     }
@@ -72,7 +72,7 @@ pub(super) fn derive_key_pair(mode: Mode, seed: &[u8; 32], info: &[u8]) -> Resul
 ///
 /// # Errors
 /// [`Error::InvalidInput`] and [`Error::Count`].
-pub(super) fn blind(mode: Mode, inputs: &[&[u8]], blinds: &[RandomScalar]) -> Result<Elements, Error> {
+pub fn blind(mode: Mode, inputs: &[&[u8]], blinds: &[RandomScalar]) -> Result<Elements, Error> {
     let points = hash_inputs(mode, inputs)?;
     if points.len() != blinds.len() {
         return Err(Error::Count);
@@ -86,7 +86,7 @@ pub(super) fn blind(mode: Mode, inputs: &[&[u8]], blinds: &[RandomScalar]) -> Re
 ///
 /// # Errors
 /// [`Error::InvalidInput`] and [`Error::Count`].
-pub(super) fn finalize(inputs: &[&[u8]], blinds: &[RandomScalar], evaluated: &Elements) -> Result<Vec<Output>, Error> {
+pub fn finalize(inputs: &[&[u8]], blinds: &[RandomScalar], evaluated: &Elements) -> Result<Vec<Output>, Error> {
     check_inputs(inputs)?;
     if inputs.len() != blinds.len() || inputs.len() != evaluated.len() {
         return Err(Error::Count);
@@ -99,7 +99,7 @@ pub(super) fn finalize(inputs: &[&[u8]], blinds: &[RandomScalar], evaluated: &El
 ///
 /// # Errors
 /// [`Error::InvalidInput`].
-pub(super) fn evaluate(mode: Mode, key: &SecretKey, inputs: &[&[u8]]) -> Result<Vec<Output>, Error> {
+pub fn evaluate(mode: Mode, key: &SecretKey, inputs: &[&[u8]]) -> Result<Vec<Output>, Error> {
     let points = hash_inputs(mode, inputs)?;
     let evaluated = points.iter().map(|point| point * key.scalar());
     Ok(inputs.iter().zip(evaluated).map(|(input, point)| hash_output(input, point.compress().as_bytes())).collect())
@@ -109,7 +109,7 @@ pub(super) fn evaluate(mode: Mode, key: &SecretKey, inputs: &[&[u8]]) -> Result<
 ///
 /// # Errors
 /// [`Error::Count`] if the batches differ in length.
-pub(super) fn generate_proof(
+pub fn generate_proof(
     key: &SecretKey,
     blinded: &Elements,
     evaluated: &[Element],
@@ -125,12 +125,7 @@ pub(super) fn generate_proof(
 ///
 /// # Errors
 /// [`Error::Verify`], or [`Error::Count`] if the batches differ in length.
-pub(super) fn verify_proof(
-    public: &PublicKey,
-    blinded: &Elements,
-    evaluated: &Elements,
-    proof: &Proof,
-) -> Result<(), Error> {
+pub fn verify_proof(public: &PublicKey, blinded: &Elements, evaluated: &Elements, proof: &Proof) -> Result<(), Error> {
     let weights = composite_weights(public, blinded.as_slice(), evaluated.as_slice())?;
     let m = RistrettoPoint::vartime_multiscalar_mul(&weights, blinded.points());
     let z = RistrettoPoint::vartime_multiscalar_mul(&weights, evaluated.points());
@@ -139,11 +134,11 @@ pub(super) fn verify_proof(
 }
 
 impl Mode {
-    /// `contextString` (section 3.1).
-    fn context_string(self) -> &'static [u8] {
+    /// `contextString` = "OPRFV1-" ‖ I2OSP(mode, 1) ‖ "-" ‖ identifier (section 3.1).
+    pub(super) fn context_string(self) -> &'static [u8] {
         match self {
             Self::Oprf => b"OPRFV1-\x00-ristretto255-SHA512",
-            Self::Voprf => VOPRF,
+            Self::Voprf => b"OPRFV1-\x01-ristretto255-SHA512",
         }
     }
 }
@@ -151,7 +146,7 @@ impl Mode {
 impl RandomScalar {
     /// `RandomScalar` (section 2.1).
     #[must_use]
-    pub(super) fn generate<R: CryptoRng + ?Sized>(rng: &mut R) -> Self {
+    pub fn generate<R: CryptoRng + ?Sized>(rng: &mut R) -> Self {
         let mut wide = Zeroizing::new([0; 64]);
         loop {
             rng.fill_bytes(wide.as_mut());
@@ -166,7 +161,7 @@ impl RandomScalar {
     ///
     /// # Errors
     /// [`Error::Deserialize`] for zero and what is not below the group order.
-    pub(super) fn from_bytes(bytes: &[u8; 32]) -> Result<Self, Error> {
+    pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, Error> {
         let scalar: Option<Scalar> = Scalar::from_canonical_bytes(*bytes).into();
         scalar.filter(|scalar| *scalar != Scalar::ZERO).map(Self).ok_or(Error::Deserialize)
     }
@@ -178,12 +173,6 @@ impl core::fmt::Debug for RandomScalar {
     }
 }
 
-/// `HashToScalar` with the tag `prefix ‖ contextString`: 64 expanded bytes, little-endian, modulo the order.
-fn hash_to_scalar(mode: Mode, input: &[&[u8]], prefix: &[u8]) -> Scalar {
-    let uniform = Zeroizing::new(expand_message_xmd(input, &[prefix, mode.context_string()]));
-    Scalar::from_bytes_mod_order_wide(&uniform)
-}
-
 fn check_inputs(inputs: &[&[u8]]) -> Result<(), Error> {
     let long = inputs.iter().position(|input| input.len() > INPUT_BYTES_MAX);
     long.map_or(Ok(()), |index| Err(Error::InvalidInput { index }))
@@ -191,7 +180,7 @@ fn check_inputs(inputs: &[&[u8]]) -> Result<(), Error> {
 
 fn hash_inputs(mode: Mode, inputs: &[&[u8]]) -> Result<Vec<RistrettoPoint>, Error> {
     check_inputs(inputs)?;
-    let points: Vec<_> = inputs.iter().map(|input| hash_to_group(mode.context_string(), input)).collect();
+    let points: Vec<_> = inputs.iter().map(|input| hash_to_group(mode, input)).collect();
     let identity = points.iter().position(|point| is_identity(point.compress().as_bytes()));
     identity.map_or(Ok(points), |index| Err(Error::InvalidInput { index }))
 }
