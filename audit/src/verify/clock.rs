@@ -2,6 +2,7 @@
 
 use wugan_protocol::{
     ledger::{Ledger, Logged},
+    limits::CLOCKS_APART_SECONDS_MAX,
     party::Role,
     statement::Statement,
     text::clock,
@@ -72,9 +73,6 @@ texts! {
             "其时间为 {time}，而现在是 {now}";
     }
 }
-
-/// How far clocks may be apart: a quarter of an hour.
-const CLOCKS_APART_SECONDS_MAX: u64 = 900;
 
 #[cfg(test)]
 mod tests {
