@@ -91,13 +91,18 @@ fn differences(published: &[Vec<u8>], copy: &Copy, key: &VerifierKey) -> Option<
     if let Some(entry) = published.iter().zip(&copy.lines).position(|(one, other)| one != other) {
         return Some((Rule::TwoLogs, Some(entry as u64), Difference::Entry));
     }
+    let longer = if published.len() > copy.lines.len() { published } else { &copy.lines };
+    let evidence = copy.contradiction.as_ref().and_then(|note| VerifiedCheckpoint::open(note, key).ok());
+    let evidence = evidence.map(|signed| signed.tree()).filter(|signed| tree(longer, signed.size) != *signed);
+    if let Some(signed) = evidence {
+        return Some((Rule::TwoLogs, None, Difference::Evidence { size: signed.size }));
+    }
     let checkpoint = |words| Some((Rule::Checkpoint, None, words));
     let Some(note) = &copy.checkpoint else { return checkpoint(Difference::NoCheckpoint) };
     let signed = match VerifiedCheckpoint::open(note, key) {
         Ok(signed) => signed.tree(),
         Err(error) => return checkpoint(Difference::Checkpoint { fault: (&error).into() }),
     };
-    let longer = if published.len() > copy.lines.len() { published } else { &copy.lines };
     let differs = tree(longer, signed.size) != signed;
     differs.then_some((Rule::TwoLogs, None, Difference::Tree { size: signed.size }))
 }
@@ -141,6 +146,10 @@ texts! {
     /// In what two logs differ.
     enum Difference {
         Entry "the member keeps another entry in this place" "成员在此处留存的是另一条目";
+        Evidence { size: u64 }
+            "the member was shown a checkpoint of {size} entries that the log's key signed and that is of another tree; its note is kept \
+             in the member's state database as the fact `contradiction`"
+            "成员曾收到由日志密钥签名、却属于另一棵树的检查点（{size} 条）；该检查点保存在成员状态数据库中，名为 `contradiction`";
         NoCheckpoint "the member keeps no checkpoint" "成员没有留存检查点";
         Checkpoint { fault: CheckpointFault }
             "the checkpoint that the member keeps: {fault}"

@@ -3,7 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
-use wugan_protocol::{at_rest::DATABASE, envelope::Unverified};
+use wugan_protocol::{
+    at_rest::DATABASE,
+    envelope::Unverified,
+    member::{CHECKPOINT, CONTRADICTION},
+};
 
 /// A party's copy of the log.
 #[derive(Debug)]
@@ -12,6 +16,8 @@ pub(crate) struct Copy {
     pub(crate) lines: Vec<Vec<u8>>,
     /// The checkpoint up to which it believes them.
     pub(crate) checkpoint: Option<Vec<u8>>,
+    /// A note of the coordinator's that contradicted what the member was shown.
+    pub(crate) contradiction: Option<Vec<u8>>,
 }
 
 /// Where the database of a state folder is.
@@ -54,6 +60,6 @@ pub(crate) fn copy(home: &Path) -> rusqlite::Result<Copy> {
     let mut log = moment.prepare("SELECT line FROM log ORDER BY number")?;
     let lines = log.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     let sql = "SELECT value FROM facts WHERE name = ?1";
-    let checkpoint = moment.query_row(sql, [wugan_protocol::member::CHECKPOINT], |row| row.get(0)).optional()?;
-    Ok(Copy { lines, checkpoint })
+    let fact = |name| moment.query_row(sql, [name], |row| row.get(0)).optional();
+    Ok(Copy { lines, checkpoint: fact(CHECKPOINT)?, contradiction: fact(CONTRADICTION)? })
 }

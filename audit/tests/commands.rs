@@ -121,6 +121,12 @@ fn a_published_log_and_a_members_copy_must_go_together() {
     // It believes a tree that is not that of its entries.
     at.keeps(&world.lines, &other.checkpoint());
     compared(1, "is of another tree");
+    // It went away from the other log, and kept what shows that there is one.
+    at.keeps(&world.lines, &world.checkpoint());
+    at.keeps_fact("contradiction", &other.checkpoint());
+    compared(1, "kept in the member's state database");
+    at.keeps_fact("contradiction", &world.checkpoint());
+    compared(0, "keeps the same log");
     at.keeps(&world.lines, b"no checkpoint");
     compared(1, "the checkpoint that the member keeps: ");
     at.keeps(&[], b"");
@@ -174,7 +180,13 @@ impl At {
         for (number, line) in (0_i64..).zip(lines) {
             database.execute("INSERT INTO log VALUES (?1, ?2)", params![number, line]).unwrap();
         }
-        database.execute("INSERT INTO facts VALUES ('checkpoint', ?1)", [checkpoint]).unwrap();
+        drop(database);
+        self.keeps_fact("checkpoint", checkpoint);
+    }
+
+    fn keeps_fact(&self, name: &str, value: &[u8]) {
+        let database = Connection::open(self.path("state/state.sqlite")).unwrap();
+        database.execute("INSERT OR REPLACE INTO facts VALUES (?1, ?2)", params![name, value]).unwrap();
     }
 
     /// How the program ends, and all that it says.

@@ -193,9 +193,13 @@ impl Log {
                 self.kept.extend(kept.map(|kept| (kept, body.head.time)));
             }
             Statement::Announcement(Announcement { file, .. }) => self.note_file(*file, logged),
-            Statement::Cosignature(_) => self.cosigned = self.cosigned_note(),
             Statement::List { .. } => self.listed = Some(body.head.time),
-            Statement::RoundClosed {} => self.ended = Some(body.head.time),
+            Statement::Cosignature(_) => self.cosigned = self.cosigned_note(),
+            Statement::RoundClosed {} => {
+                self.ended = Some(body.head.time);
+                // The note of the round before makes room, before anybody has cosigned this one.
+                self.cosigned = self.cosigned_note();
+            }
             Statement::RoundAbandoned { .. } => {
                 self.ended = Some(body.head.time);
                 // It had neither bits nor decisions.

@@ -169,12 +169,12 @@ impl Audit<'_> {
         found.into_iter().for_each(|(rule, path)| self.find(rule, path.as_str()));
     }
 
-    /// The note with cosignatures holds exactly those of the entries.
+    /// The note with cosignatures holds exactly those of the entries; there may be none while there are no cosignatures.
     pub(super) fn cosigned_file(&mut self, ledger: &Ledger) {
-        let expected = ledger.closed().filter(|closed| !closed.cosigned.is_empty());
-        let good = match (expected, self.files.files.contains_key(COSIGNED)) {
+        let good = match (ledger.closed(), self.files.files.contains_key(COSIGNED)) {
             (None, exists) => !exists,
-            (Some(closed), _) => self.cosigned_agrees(closed, ledger.federation()).unwrap_or(false),
+            (Some(closed), false) => closed.cosigned.is_empty(),
+            (Some(closed), true) => self.cosigned_agrees(closed, ledger.federation()).unwrap_or(false),
         };
         if !good {
             self.find(Rule::Cosigned, COSIGNED);
