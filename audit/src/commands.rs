@@ -13,13 +13,13 @@ use wugan_audit::{
     compare::{self, CannotCompare},
     detail::CheckpointFault,
     finding::Rule,
-    folder::{self, LogFiles},
+    folder::{self, CATALOGUE, LogFiles, catalogue},
     monitor,
     recompute::{self, CannotRecompute},
     replay::{self, At, CannotReplay, Replayed},
     round::{self, Found},
     story::{Story, Teller},
-    verify::{CATALOGUE, Options, Report, catalogue, is_empty, verify_with},
+    verify::{Options, Report, is_empty, verify_with},
 };
 use wugan_keys::{
     Custody,

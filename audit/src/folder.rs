@@ -13,8 +13,6 @@ use wugan_protocol::{
     texts,
 };
 
-use crate::verify::{CHECKPOINT, COSIGNED};
-
 /// Files by their path below the folder, with `/` between its parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogFiles {
@@ -109,6 +107,17 @@ fn bytes_max(name: &str) -> u64 {
 
 /// Bytes of a catalogue, whose channels, matters and rules are bounded; also of whatever else lies in the folder.
 const OTHER_BYTES_MAX: u64 = 16 << 20;
+
+/// The file of the log's signed tree.
+pub const CHECKPOINT: &str = "checkpoint";
+pub(crate) const COSIGNED: &str = "cosigned";
+/// The policy that the log's first manifest names.
+pub const CATALOGUE: &str = "catalogue.toml";
+
+/// The file of the policy that a later version of the manifest names.
+pub fn catalogue(version: u32) -> String {
+    format!("catalogue.{version}.toml")
+}
 
 #[cfg(test)]
 mod tests {

@@ -16,9 +16,9 @@ use wugan_protocol::{
 use crate::{
     detail::{Detail, Words},
     finding::{Finding, Rule},
-    folder::LogFiles,
+    folder::{CHECKPOINT, LogFiles},
     story::{Story, Teller},
-    verify::{CHECKPOINT, Entries, Options, Report, entries, size_of, verify_with},
+    verify::{Entries, Options, Report, entries, size_of, verify_with},
 };
 
 /// What a look at the log came to.

@@ -140,6 +140,8 @@ impl Finder {
                 found.totals.insert(totals.owner, logged.index);
             }
             Statement::Deletion { of } => {
+                // By the numbers of the round's version.
+                let party = found.federation.party(&body.head.sender, body.head.role).unwrap_or(party);
                 found.deletions.insert((party, *of), body.head.time);
             }
             Statement::Canaries(_) => {

@@ -29,7 +29,7 @@ use crate::{
     detail::{Detail, Words},
     disclosures::{self, DisclosureTotals},
     finding::{Finding, Rule, verdict},
-    folder::LogFiles,
+    folder::{CATALOGUE, LogFiles, catalogue},
     versions::VersionTold,
 };
 use clock::Times;
@@ -342,15 +342,4 @@ fn said(logged: &Logged) -> Option<Said> {
         _ => return None,
     };
     Some((logged.party?, body.head.round, subject))
-}
-
-/// The file of the log's signed tree.
-pub const CHECKPOINT: &str = "checkpoint";
-pub(crate) const COSIGNED: &str = "cosigned";
-/// The policy that the log's first manifest names.
-pub const CATALOGUE: &str = "catalogue.toml";
-
-/// The file of the policy that a later version of the manifest names.
-pub fn catalogue(version: u32) -> String {
-    format!("catalogue.{version}.toml")
 }

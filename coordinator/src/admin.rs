@@ -185,6 +185,20 @@ pub enum Refusal {
     },
     /// The list is logged: the month counts.
     ListLogged {},
+    /// Owners whose roster ends with the next version, and who have not received their last decisions.
+    Undelivered {
+        /// Which.
+        owners: Vec<String>,
+    },
+    /// Too few members have cosigned the last round's end.
+    AwaitsCosigners {
+        /// How many have.
+        cosigned: u64,
+        /// How many must.
+        quorum: u64,
+        /// From when on they are not waited for.
+        until: u64,
+    },
     /// No version of the federation manifest after the one in force is known here.
     NoVersion {
         /// The one in force.

@@ -306,7 +306,7 @@ impl CoordinatorEngine {
             }
             Request::Close {} => close::close(&mut self.log, now),
             Request::Abandon {} => close::abandon(&mut self.log, now),
-            Request::Adopt {} => open::adopt(&mut self.log),
+            Request::Adopt {} => open::adopt(&mut self.log, now),
         };
         match done {
             Ok(done) => Response::Done { done },

@@ -59,6 +59,12 @@ texts! {
         ListLogged
             "the list is logged, so this month counts and cannot be abandoned; close it as it is"
             "名单已入日志，本月已计数，不能作废；请按现状关闭";
+        Undelivered { owners: String }
+            "{owners} would leave without the decisions of the last round; they are sent once its node is connected: see `round status`"
+            "{owners} 尚未收到上一轮结论便将退出；其节点连接后即会送达，请查看 `round status`";
+        AwaitsCosigners { cosigned: u64, quorum: u64, until: String }
+            "{cosigned} of {quorum} members have cosigned the last round's end; members cosign once connected, and are waited for until {until}"
+            "上一轮结束时的日志已有 {cosigned} 个成员联署，需 {quorum} 个；成员连接后即会联署，最迟等到 {until}";
         NoVersion { version: u32 }
             "version {version} of the federation manifest is in force, and no later one is known to this service; confirm the \
              next with `wugan-keys federation confirm`, restart this service, and try again"

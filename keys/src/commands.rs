@@ -224,6 +224,11 @@ texts! {
         Policy { path: PathBuf, source: PolicyError } "{path}: {source}" "{path}：{source}";
         /// The federation manifest.
         Federation { path: PathBuf, source: FederationError } "{path}: {source}" "{path}：{source}";
+        /// A policy under which no member in service would run.
+        Demonstration { path: PathBuf }
+            "{path} allows rounds without any days between them (days_between_rounds = 0), which members in service refuse; the \
+             version is not confirmed"
+            "{path} 允许两轮之间不隔任何天数（days_between_rounds = 0），正式运行的成员会拒绝；该版本未确认";
         /// A confirmed version.
         Confirm { folder: PathBuf, error: std::io::Error }
             "{folder}: {error}; the version is not confirmed"

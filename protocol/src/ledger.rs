@@ -40,14 +40,15 @@ pub struct Ledger {
     federation: Federation,
     entries: u64,
     tree: Growing,
-    /// Each party's place, by role and id: numbers may change from version to version.
-    heads: BTreeMap<(Role, String), Place>,
+    /// Each party's place, by role and id (numbers may change from version to version), and the version that it named last.
+    heads: BTreeMap<(Role, String), (Place, u32)>,
     keys: BTreeMap<SourceEpoch, Hex<32>>,
     batches: BTreeMap<(MemberNumber, u64), Batch>,
     charged: BTreeMap<(MemberNumber, SourceEpoch), u64>,
     counted: Option<Counted>,
     /// Every round that was opened.
     rounds: BTreeMap<Digest, Opened>,
+    /// Who deleted what of which round, by the round's numbers.
     deletions: BTreeSet<(Party, Digest, Kept)>,
     /// Rounds that counted and were closed.
     past: BTreeMap<Digest, PastRound>,
@@ -101,6 +102,8 @@ pub struct Closed {
     pub cosigned: BTreeMap<Party, SignatureLine>,
     /// How many members outside the coordinator's bureau must.
     pub quorum: u16,
+    /// The version of the federation manifest under which it was closed: its members cosign, by its numbers.
+    pub version: Digest,
 }
 
 /// When a round was opened, and under which version of the manifest.
@@ -173,8 +176,9 @@ impl Ledger {
         let signed = unverified.verify(&key).map_err(|_| Reason::BadSignature)?;
         let head = &signed.body().head;
         // What was under way when a version came names the one before, under which the signer had the same key.
-        let named = self.signer(head).and_then(|(version, party)| version.key(party));
-        if named != Some(key) {
+        let (version, then) = self.signer(head).ok_or(Reason::OtherFederation)?;
+        let back = self.heads.get(&(role, head.sender.clone())).is_some_and(|(_, last)| version.version() < *last);
+        if version.key(then) != Some(key) || back {
             return Err(Reason::OtherFederation);
         }
         if self.place(party) != (Place { seq: head.seq, prev: head.prev }) {
@@ -211,7 +215,8 @@ impl Ledger {
         let head = &signed.body().head;
         if party.is_some() {
             let place = Place { seq: head.seq + 1, prev: Some(signed.hash()) };
-            self.heads.insert((head.role, head.sender.clone()), place);
+            let named = self.signer(head).map_or(0, |(version, _)| version.version());
+            self.heads.insert((head.role, head.sender.clone()), (place, named));
         } else if let Some(next) = self.next_version().filter(|_| index > 0) {
             self.federation = next.clone();
         }
@@ -219,8 +224,8 @@ impl Ledger {
         self.tree.push(signed.bytes());
         if verdict.is_ok() && matches!(signed.body().statement, Statement::RoundClosed {}) {
             let tree = self.tree.tree();
-            let quorum = self.federation.manifest().quorum;
-            self.closed = Some(Closed { tree, cosigned: BTreeMap::new(), quorum });
+            let (quorum, version) = (self.federation.manifest().quorum, self.federation.hash());
+            self.closed = Some(Closed { tree, cosigned: BTreeMap::new(), quorum, version });
             self.ends.insert(tree.size, tree);
         }
         Logged { index, party, signed, verdict }
@@ -229,7 +234,7 @@ impl Ledger {
     /// Where a party's next entry stands in its sequence.
     pub fn place(&self, party: Party) -> Place {
         let id = self.federation.policy().member_id(party.member).to_owned();
-        self.heads.get(&(party.role, id)).copied().unwrap_or_default()
+        self.heads.get(&(party.role, id)).map(|(place, _)| *place).unwrap_or_default()
     }
 
     /// The head of a party's entry at `place`; `in_round` binds it to the open round.
@@ -282,6 +287,10 @@ impl Ledger {
             return false;
         }
         let body = logged.signed.body();
+        // What was under way when another version came was right under the one before.
+        if logged.verdict.is_err() && body.head.federation != Some(self.federation.hash()) {
+            return true;
+        }
         match (logged.verdict, &body.statement, body.head.round) {
             (Err(Reason::TooLate | Reason::Deleted), _, _) => true,
             (Err(Reason::OtherRound), Statement::Cosignature(Cosignature { size, signature }), None) => {
@@ -369,7 +378,7 @@ impl Ledger {
             Statement::EnrolmentBatch(batch) => self.state_batch(party, signed, batch),
             Statement::Evaluation(evaluation) => self.state_evaluation(party, evaluation),
             Statement::RoundManifest(manifest) => self.state_round(manifest, signed),
-            Statement::Cosignature(cosignature) => self.state_cosignature(party, &body.head, cosignature),
+            Statement::Cosignature(cosignature) => self.state_cosignature(&body.head, cosignature),
             Statement::Refusal { entry, reason } => {
                 self.state_refusal(party, *entry, *reason);
                 Ok(())
@@ -465,8 +474,10 @@ impl Ledger {
         Ok(())
     }
 
-    fn state_cosignature(&mut self, party: Party, head: &Head, cosignature: &Cosignature) -> Result<(), Reason> {
+    fn state_cosignature(&mut self, head: &Head, cosignature: &Cosignature) -> Result<(), Reason> {
         let key = self.cosigner_key(head).ok_or(Reason::NotAllowed)?;
+        self.closed().ok_or(Reason::BeforeItsTime)?;
+        let party = self.cosigner(&head.sender, head.role).ok_or(Reason::NotAllowed)?;
         let closed = self.closed.as_mut().ok_or(Reason::BeforeItsTime)?;
         if closed.tree.size != cosignature.size {
             return Err(Reason::OtherRound);
@@ -501,11 +512,10 @@ impl Ledger {
     }
 
     fn state_deletion(&mut self, party: Party, head: &Head, of: Kept) -> Result<(), Reason> {
-        if !of.is_kept_by(party.role) {
-            return Err(Reason::NotAllowed);
-        }
         let round = head.round.ok_or(Reason::OtherRound)?;
         let opened = self.rounds.get(&round).ok_or(Reason::OtherRound)?;
+        let then = self.federation_of(round).and_then(|version| version.party(&head.sender, head.role));
+        let party = then.filter(|_| of.is_kept_by(party.role)).ok_or(Reason::NotAllowed)?;
         let kept_for = self.federation.policy().days_kept(of).saturating_mul(SECONDS_PER_DAY);
         let early = head.time.saturating_add(CLOCKS_APART_SECONDS_MAX) < opened.time.saturating_add(kept_for);
         if early || self.open_round().map(Round::hash) == Some(round) {

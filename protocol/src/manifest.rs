@@ -76,12 +76,13 @@ impl Federation {
         if let Some((_, lost)) = places.find(|(place, member)| self.policy.member_number(&member.id) != Some(*place)) {
             return Err(FederationError::Renumbered(lost.id.clone()));
         }
-        let log = |manifest: &FederationManifest| {
-            let coordinator = manifest.members.iter().find(|member| has(member, Role::Coordinator));
-            let key = coordinator.and_then(|member| member.roles.iter().find(|role| role.role == Role::Coordinator));
-            coordinator.zip(key).map(|(member, role)| (member.id.clone(), role.log))
+        let rests_on = |manifest: &FederationManifest| {
+            let of = |role| manifest.members.iter().find(|member| has(member, role)).map(|member| member.id.clone());
+            let roles = manifest.members.iter().flat_map(|member| &member.roles);
+            let log = roles.clone().find(|role| role.role == Role::Coordinator).map(|role| role.log);
+            (SERVERS.map(of), log)
         };
-        if log(manifest) == log(&self.manifest) { Ok(()) } else { Err(FederationError::OtherLog) }
+        if rests_on(manifest) == rests_on(&self.manifest) { Ok(()) } else { Err(FederationError::OtherServers) }
     }
 
     /// The version, from 1.
@@ -232,11 +233,11 @@ crate::texts! {
             "department {id} has lost its place: departments keep their order in catalogue.toml, new ones come last, and one that \
              leaves stays there with left = true"
             "部门 {id} 的次序已变：catalogue.toml 中原有部门保持原次序，新部门排在最后，退出的部门保留并标明 left = true";
-        /// A log has one key.
-        OtherLog
-            "the manifest changes the coordinator's bureau or its log key, by which the log is known; keep both, or begin a new \
-             federation with a log of its own"
-            "清单更换了协调方或其日志密钥，而日志以此识别：请保留两者，或另建联合体和新日志";
+        /// A log has one key, and three servers.
+        OtherServers
+            "the manifest gives coordinator, matcher or aggregator to another member, or changes the coordinator's log key, by which \
+             the log is known; keep them (identities and addresses may change), or begin a new federation with a log of its own"
+            "清单把协调方、匹配方或汇总方改为其他成员，或更换了作为日志标识的协调方日志密钥；请保持不变（身份与地址可换），或另建联合体和新日志";
         /// Members are not the policy's departments and matcher.
         Members
             "the manifest's members are not the policy's departments in order, followed by the matcher"
@@ -267,6 +268,8 @@ crate::texts! {
 fn has(member: &Member, role: Role) -> bool {
     member.roles.iter().any(|key| key.role == role)
 }
+
+const SERVERS: [Role; 3] = [Role::Coordinator, Role::Matcher, Role::Aggregator];
 
 /// Under this id the authority signs, which is no member.
 pub const AUTHORITY: &str = "authority";

@@ -18,7 +18,7 @@ use crate::{
     message::Message,
     party::{Party, Role},
     reason::Reason,
-    statement::{Announcement, Cosignature, Kept, Statement},
+    statement::{Announcement, Cosignature, Kept, Receipt, Statement},
 };
 
 /// A member's view of the log, and its outbox.
@@ -26,12 +26,16 @@ pub struct Member {
     party: Party,
     signers: Signers,
     ledger: Ledger,
+    /// Entries under the checkpoint that was persisted last.
+    checkpoint_size: u64,
     /// Entries that no checkpoint covers yet: they count for nothing until one does.
     pending: Vec<Vec<u8>>,
     /// Their length together, at least.
     pending_bytes: usize,
     /// Own entries that the log does not show yet, by sequence number.
     outbox: BTreeMap<u64, Vec<u8>>,
+    /// Statements that only a former identity key has signed, with their rounds.
+    restated: Vec<(Option<Digest>, Statement)>,
     /// Where the next own entry stands.
     place: Place,
     /// Entries that this member refused: it does not act on a round that one of them opened.
@@ -99,53 +103,77 @@ impl Member {
         let ledger = Ledger::new(versions);
         let mut seen =
             checkpoint.map(|note| open(ledger.federation(), note)).transpose().map_err(|_| RestoreError::Checkpoint)?;
-        let (outbox, place) = (BTreeMap::new(), Place::default());
-        let (refused, announced) = (BTreeSet::new(), BTreeMap::new());
-        let (pending, pending_bytes, connected) = (Vec::new(), 0, false);
-        let mut member =
-            Member { party, signers, ledger, pending, pending_bytes, outbox, place, refused, announced, connected };
+        let size = seen.as_ref().map_or(0, |checkpoint| checkpoint.tree().size);
+        let mut member = Member::new(party, signers, ledger, size);
+        let mut by_former_key = false;
         for line in log {
             let index = member.ledger.entries();
             let admitted = member.ledger.admit(line).map_err(|reason| RestoreError::Log { index, reason })?;
+            if admitted.party() == Some(party) {
+                by_former_key = !member.is_listed();
+            }
             member.ledger.apply(admitted);
             seen = seen.filter(|checkpoint| checkpoint.tree() != member.ledger.tree().tree());
         }
         if seen.is_some() {
             return Err(RestoreError::Checkpoint);
         }
-        // Each own entry holds the hash of the one before: if one place agrees, all before it do.
-        let shown = member.ledger.place(party);
-        let mut agrees = shown == member.place;
-        for line in own {
-            if !member.restore_own(line, agrees)? {
-                break;
-            }
-            agrees |= shown == member.place;
-        }
-        if agrees { Ok(member) } else { Err(RestoreError::SetBack) }
+        member.restore_outbox(own, by_former_key)?;
+        Ok(member)
     }
 
-    /// Takes an own entry back. False for one that the log does not show (`beyond`) and a former identity key signed:
-    /// nobody may append it any more.
-    fn restore_own(&mut self, line: &[u8], beyond: bool) -> Result<bool, RestoreError> {
+    fn new(party: Party, signers: Signers, ledger: Ledger, checkpoint_size: u64) -> Member {
+        Member {
+            party,
+            signers,
+            ledger,
+            checkpoint_size,
+            pending: Vec::new(),
+            pending_bytes: 0,
+            outbox: BTreeMap::new(),
+            restated: Vec::new(),
+            place: Place::default(),
+            refused: BTreeSet::new(),
+            announced: BTreeMap::new(),
+            connected: false,
+        }
+    }
+
+    /// Takes own entries back. State that was lost with a former identity key is no reason to stop: with that key nobody
+    /// can sign a second history any more.
+    fn restore_outbox(&mut self, own: &[Vec<u8>], by_former_key: bool) -> Result<(), RestoreError> {
+        // Each own entry holds the hash of the one before: if one place agrees, all before it do.
+        let shown = self.ledger.place(self.party);
+        let mut agrees = shown == self.place;
+        for line in own {
+            self.restore_own(line, agrees)?;
+            agrees |= shown == self.place;
+        }
+        if !agrees && by_former_key {
+            self.outbox.clear();
+            (self.place, agrees) = (shown, true);
+        }
+        if agrees { Ok(()) } else { Err(RestoreError::SetBack) }
+    }
+
+    /// Takes an own entry back. What a former identity key signed and the log does not show (`beyond`) nobody may append
+    /// once the new key is listed: it is stated again.
+    fn restore_own(&mut self, line: &[u8], beyond: bool) -> Result<(), RestoreError> {
         let by = |key: &[u8; 32]| Unverified::read(line).and_then(|read| read.verify(key)).ok();
         let mine = by(&self.signers.identity.public_key());
-        let signed = match mine {
-            Some(signed) => signed,
-            None => {
-                let signed = self.ledger.keys_of(self.party).find_map(|key| by(&key)).ok_or(RestoreError::Own)?;
-                if beyond {
-                    return Ok(false);
-                }
-                signed
-            }
-        };
-        let head = &signed.body().head;
+        let lost = beyond && mine.is_none() && self.is_listed();
+        let signed = mine.or_else(|| self.ledger.keys_of(self.party).find_map(|key| by(&key)));
+        let signed = signed.ok_or(RestoreError::Own)?;
+        let Body { head, statement } = signed.body();
+        if lost {
+            self.restated.extend(outlasts(statement).then(|| (head.round, statement.clone())));
+            return Ok(());
+        }
         if (Place { seq: head.seq, prev: head.prev }) != self.place {
             return Err(RestoreError::Own);
         }
         self.remember(&signed);
-        Ok(true)
+        Ok(())
     }
 
     /// Who this is.
@@ -199,6 +227,7 @@ impl Member {
     pub fn is_under_way(&self, statement: &Statement) -> bool {
         let read = |line: &Vec<u8>| Unverified::read(line)?.verify(&self.signers.identity.public_key());
         self.outbox.values().any(|line| read(line).is_ok_and(|signed| signed.body().statement == *statement))
+            || self.restated.iter().any(|(_, restated)| restated == statement)
     }
 
     /// The coordinator is connected: ask for the log's continuation, submit what it lacks.
@@ -208,7 +237,8 @@ impl Member {
         self.pending.clear();
         self.pending_bytes = 0;
         let follow = Message::Follow { entries: self.ledger.entries() };
-        let submit = self.outbox.values().filter(|_| self.is_listed());
+        // Before the new key is listed, what the former one signed may still be appended.
+        let submit = self.outbox.values().filter(|line| self.is_listed() || self.ledger.verify(line).is_ok());
         let submit = submit.map(|line| Message::Submit { line: line.clone() });
         [follow].into_iter().chain(submit).map(|message| Command::Send(coordinator.clone(), message)).collect()
     }
@@ -265,10 +295,15 @@ impl Member {
             }
         }
         let Taken { logged, mut facts, mut commands } = taken;
-        if !logged.is_empty() && self.ledger.entries() == end {
+        let restarts = matches!(commands.last(), Some(Command::Restart));
+        let held = self.ledger.entries() + u64::from(restarts);
+        if held == end && held > self.checkpoint_size {
             facts.push(Fact::Set(CHECKPOINT.to_owned(), note));
+            self.checkpoint_size = held;
         }
-        if self.is_listed() && !matches!(commands.last(), Some(Command::Stop(_) | Command::Restart)) {
+        if self.is_listed() && !restarts && !matches!(commands.last(), Some(Command::Stop(_))) {
+            let lost = std::mem::take(&mut self.restated);
+            commands.extend(lost.into_iter().flat_map(|(round, statement)| self.state_in(round, statement, now)));
             commands.extend(self.cosign(now));
         }
         (logged, in_one_commit(facts, commands))
@@ -325,7 +360,9 @@ impl Member {
 
     /// Cosigns the tree at the end of the last round, once all that this member stated is in the log.
     fn cosign<J>(&mut self, now: u64) -> Vec<Command<J>> {
-        let due = self.ledger.closed().filter(|closed| !closed.cosigned.contains_key(&self.party));
+        let id = self.federation().policy().member_id(self.party.member);
+        let mine = self.ledger.cosigner(id, self.party.role);
+        let due = self.ledger.closed().filter(|closed| mine.is_some_and(|mine| !closed.cosigned.contains_key(&mine)));
         let Some(tree) = due.map(|closed| closed.tree).filter(|_| self.outbox.is_empty()) else { return Vec::new() };
         let signature = Hex(sign_tree(tree, &self.federation().origin(), self.signers.log.as_ref(), now));
         self.state(Statement::Cosignature(Cosignature { size: tree.size, signature }), false, now)
@@ -403,9 +440,16 @@ impl Member {
     }
 
     /// An entry of its own in the log leaves the outbox. False for one that this member never made: its state was set
-    /// back to an older copy, and going on would sign two histories.
+    /// back to an older copy, and going on would sign two histories. With a former key nobody can any more.
     fn own_entry(&mut self, logged: &Logged) -> bool {
         if logged.party != Some(self.party) {
+            return true;
+        }
+        if !self.is_listed() {
+            let seq = logged.signed.body().head.seq;
+            if self.outbox.remove(&seq).is_none() {
+                self.place = Place { seq: seq + 1, prev: Some(logged.signed.hash()) };
+            }
             return true;
         }
         let mine = self.outbox.remove(&logged.signed.body().head.seq);
@@ -428,7 +472,8 @@ impl Member {
         let entry = logged.signed.hash();
         commands.extend(self.state(Statement::Refusal { entry, reason }, false, now));
         // Whoever refuses a close has no part in what follows from it.
-        let closes = matches!(logged.signed.body().statement, Statement::PoolsClosed {} | Statement::RowsClosed {});
+        let step = &logged.signed.body().statement;
+        let closes = matches!(step, Statement::PoolsClosed {} | Statement::List { .. } | Statement::RowsClosed {});
         if let Some(entry) = self.round().map(Round::entry).filter(|_| closes && logged.verdict.is_ok()) {
             commands.extend(self.state(Statement::Refusal { entry, reason }, false, now));
         }
@@ -439,12 +484,29 @@ impl Member {
     fn too_soon(&self, logged: &Logged, counted: Counted, now: u64) -> Option<Reason> {
         let seconds = self.federation().policy().days_between_rounds * SECONDS_PER_DAY;
         let round = matches!(logged.signed.body().statement, Statement::RoundManifest(_));
-        (round && now < counted.opened + seconds).then_some(Reason::TooSoon)
+        let soon = now.saturating_add(CLOCKS_APART_SECONDS_MAX) < counted.opened.saturating_add(seconds);
+        (round && soon).then_some(Reason::TooSoon)
     }
 
     fn blame<J>(&self, reason: Reason) -> Command<J> {
         Command::Disconnect(self.federation().coordinator(), reason)
     }
+}
+
+/// Whether a statement means as much when its round has ended, and needs no other key than the one that signs it.
+fn outlasts(statement: &Statement) -> bool {
+    matches!(
+        statement,
+        Statement::EnrolmentBatch(_)
+            | Statement::Evaluation(_)
+            | Statement::Receipt(Receipt::Decisions {})
+            | Statement::Canaries(_)
+            | Statement::Refusal { .. }
+            | Statement::Deletion { .. }
+            | Statement::DisclosureRequest(_)
+            | Statement::Approval { .. }
+            | Statement::Disclosure { .. }
+    )
 }
 
 /// A step of a round, or a deletion, whose time has not come by this member's own clock.
@@ -454,6 +516,7 @@ fn ahead_of_time(logged: &Logged, now: u64) -> Option<Reason> {
         body.statement,
         Statement::RoundManifest(_)
             | Statement::PoolsClosed {}
+            | Statement::List { .. }
             | Statement::RowsClosed {}
             | Statement::RoundClosed {}
             | Statement::Deletion { .. }

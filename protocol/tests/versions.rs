@@ -11,17 +11,17 @@ use common::{
 };
 use wugan_protocol::{
     engine::{Command, Fact, Input, Stop},
-    envelope::{Body, Head, Signed, Signer, Signers},
+    envelope::{Body, Head, Signed, Signer, Signers, Unverified},
     hexes::Hex,
     ledger::Ledger,
-    log::{checkpoint::VerifiedCheckpoint, merkle::Growing},
+    log::{checkpoint::VerifiedCheckpoint, cosignature::sign_tree, merkle::Growing},
     manifest::{Federation, FederationError, Versions},
-    member::Member,
+    member::{CHECKPOINT, Member},
     message::Message,
     party::{Party, Role},
     policy::Policy,
     reason::Reason,
-    statement::{FederationManifest, Kept, Receipt, Statement},
+    statement::{Cosignature, FederationManifest, Kept, Receipt, Statement},
 };
 
 /// Another department comes last, so the matcher's number is another one.
@@ -85,7 +85,7 @@ fn only_the_next_version_follows_and_it_keeps_what_a_log_rests_on() {
     assert_eq!(fails(&|head, next| (head.seq, next.version) = (2, 3)), not_next(3));
     assert_eq!(first.next(first.signed().bytes(), first.policy().clone()).unwrap_err(), not_next(1));
     let log_key = Hex(Key::new([9; 32]).public_key());
-    assert_eq!(fails(&|_, next| next.members[0].roles[1].log = log_key), FederationError::OtherLog);
+    assert_eq!(fails(&|_, next| next.members[0].roles[1].log = log_key), FederationError::OtherServers);
     // Departments exchange their places in the catalogue.
     let exchanged =
         CATALOGUE.replace("\"clinic\"", "\"-\"").replace("\"police\"", "\"clinic\"").replace("\"-\"", "\"police\"");
@@ -162,6 +162,13 @@ fn what_was_under_way_counts_if_its_signer_has_the_same_key() {
     assert_eq!(log.append(housing.bytes().to_vec()), Ok(()), "a receipt of the round before");
     assert_eq!(log.ledger.admit(police_.bytes()).err(), Some(Reason::BadSignature), "by a former key");
     assert_eq!(log.append(round.bytes().to_vec()), Err(Reason::OtherFederation), "a round is of the version in force");
+    let refusal = Statement::Refusal { entry: digest("e"), reason: Reason::Malformed };
+    let now_named = log.signed(node(CLINIC), refusal.clone(), false);
+    log.append(now_named.bytes().to_vec()).unwrap();
+    let Body { mut head, statement } = log.signed(node(CLINIC), refusal, false).body().clone();
+    head.federation = Some(federation().hash());
+    let back = Body { head, statement }.sign(Key::of(node(CLINIC)).as_ref()).unwrap();
+    assert_eq!(log.ledger.admit(back.bytes()).err(), Some(Reason::OtherFederation), "nobody goes back");
     let Body { mut head, statement } = police_.body().clone();
     let old = Body { head: head.clone(), statement: statement.clone() }.sign(police().as_ref()).unwrap();
     assert_eq!(log.ledger.admit(old.bytes()).err(), Some(Reason::OtherFederation), "a new key under the old version");
@@ -221,11 +228,63 @@ fn a_member_begins_again_with_a_confirmed_version_and_stops_before_another() {
     let mut ready = member(both(), node(CLINIC), signers(), &log, &own);
     let commands = show(&mut ready, &log, &line);
     let [Command::Commit(facts), Command::Restart] = &commands[..] else { panic!("{commands:?}") };
-    assert_eq!(*facts, [Fact::Log(log.lines.len() as u64, line.clone())]);
+    let [Fact::Log(index, logged), Fact::Set(name, _)] = &facts[..] else { panic!("{facts:?}") };
+    assert_eq!((*index, logged, name.as_str()), (log.lines.len() as u64, &line, CHECKPOINT));
     let mut lines = log.clone();
     lines.lines.push(line);
     let again = member(both(), node(CLINIC), signers(), &lines, &own);
     assert!(again.is_listed() && again.federation().version() == 2);
+}
+
+/// What a member stated with the police's new key.
+fn stated(commands: &[Command<()>]) -> Vec<Statement> {
+    let submitted = commands.iter().filter_map(|command| match command {
+        Command::Send(_, Message::Submit { line }) => Some(line),
+        _ => None,
+    });
+    let read = |line: &Vec<u8>| Unverified::read(line).unwrap().verify(&police().public_key()).unwrap();
+    submitted.map(|line| read(line).body().statement.clone()).collect()
+}
+
+#[test]
+fn state_that_was_lost_with_the_former_key_is_no_reason_to_stop() {
+    let mut log = after_a_round();
+    let signers = || Signers { identity: police(), log: Key::log_of(node(POLICE)) };
+    let restore = |log: &Log, signers| Member::restore(both(), node(POLICE), signers, &log.lines, &[], None);
+    assert!(restore(&log, Key::signers(node(POLICE))).is_err(), "the same key may have signed more");
+    log.append(second().0.bytes().to_vec()).unwrap();
+    let mut fresh = Member::restore(both(), node(POLICE), signers(), &[], &[], None).unwrap();
+    let (first, rest) = (Log { lines: Vec::new(), ..log.clone() }, &log.lines);
+    fresh.entries::<()>(0, rest[..rest.len() - 2].to_vec());
+    let before = Log { lines: rest[..rest.len() - 2].to_vec(), ..first };
+    let commands = show(&mut fresh, &before, &rest[rest.len() - 2]);
+    assert!(!commands.iter().any(|command| matches!(command, Command::Stop(_))), "{commands:?}");
+    let mut again = restore(&log, signers()).unwrap();
+    let refusal = Statement::Refusal { entry: digest("e"), reason: Reason::Malformed };
+    let commands = again.state::<()>(refusal, false, log.now);
+    let Some(Command::Commit(facts)) = commands.first() else { panic!("{commands:?}") };
+    let Some(Fact::Own(_, line)) = facts.first() else { panic!("{facts:?}") };
+    assert!(log.ledger.admit(line).is_ok(), "it goes on in its sequence");
+}
+
+#[test]
+fn a_rounds_end_is_cosigned_by_those_who_were_members_then_and_once() {
+    let mut log = after_a_round();
+    let (end, origin) = (log.ledger.closed().unwrap().tree, federation().origin());
+    log.append(second().0.bytes().to_vec()).unwrap();
+    let joined = log.ledger.federation().party("tourism", Role::Node).unwrap();
+    let matcher = log.ledger.federation().matcher();
+    assert!(log.ledger.cosigner("tourism", Role::Node).is_none());
+    let mut cosign = |party: Party, identity: &Key, tree_key: &Key| {
+        let head = log.ledger.head(party, log.ledger.place(party), false, log.now);
+        let signature = Hex(sign_tree(end, &origin, tree_key, log.now));
+        let body = Body { head, statement: Statement::Cosignature(Cosignature { size: end.size, signature }) };
+        log.append(body.sign(identity).unwrap().bytes().to_vec())
+    };
+    assert_eq!(cosign(joined, &Key::of(joined), &Key::log_of(joined)), Err(Reason::NotAllowed));
+    assert_eq!(cosign(matcher, &Key::of(MATCHING), &Key::log_of(MATCHING)), Ok(()));
+    assert_eq!(cosign(matcher, &Key::of(MATCHING), &Key::log_of(MATCHING)), Err(Reason::Repeated));
+    assert_eq!(log.ledger.closed().unwrap().cosigned.keys().collect::<Vec<_>>(), [&MATCHING], "by the numbers of then");
 }
 
 #[test]
@@ -239,13 +298,22 @@ fn a_member_with_a_new_identity_only_follows_until_it_is_listed() {
     let mut early = member(both(), node(POLICE), signers(), &log, &own);
     assert!(!early.is_listed());
     let commands = early.follow::<(), ()>(Input::Up(COORDINATOR), log.now);
-    assert!(matches!(&commands[..], [Command::Send(_, Message::Follow { .. })]), "it submits nothing: {commands:?}");
+    let [Command::Send(_, Message::Follow { .. }), Command::Send(_, Message::Submit { line: old })] = &commands[..]
+    else {
+        panic!("what the former key signed may still be appended: {commands:?}")
+    };
+    assert_eq!(old, own.last().unwrap());
     assert!(early.follow::<(), ()>(Input::Tick, log.now).is_empty());
     log.append(line).unwrap();
     let mut listed = member(both(), node(POLICE), signers(), &log, &own);
     assert!(listed.is_listed());
     let commands = listed.up::<()>();
-    assert_eq!(commands.len(), 1, "what only the former key signed is given up: {commands:?}");
+    assert_eq!(commands.len(), 1, "nobody may append what only the former key signed: {commands:?}");
+    assert!(listed.is_under_way(&Statement::Receipt(Receipt::Decisions {})), "so it is stated again");
+    let next = log.signed(node(HOUSING), Statement::Receipt(Receipt::Decisions {}), true);
+    let restated: Vec<Statement> = stated(&show(&mut listed, &log, next.bytes()));
+    assert_eq!(restated, [Statement::Receipt(Receipt::Decisions {})]);
+    let mut listed = member(both(), node(POLICE), signers(), &log, &own);
     let commands =
         listed.state::<()>(Statement::Refusal { entry: digest("e"), reason: Reason::Malformed }, false, log.now);
     let Some(Command::Commit(facts)) = commands.first() else { panic!("{commands:?}") };

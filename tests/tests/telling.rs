@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 
 use wugan_audit::{
     finding::{Finding, Rule},
+    folder::CHECKPOINT,
     monitor::{Look, look},
     report::{html, unread},
     story::{Outcome, Story, Teller},
-    verify::{CHECKPOINT, Report, verify, verify_and_watch},
+    verify::{Report, verify, verify_and_watch},
 };
 use wugan_protocol::{party::MemberNumber, reason::Reason, text::Language};
 use wugan_tests::attack::{forger::Forger, genuine::Genuine};

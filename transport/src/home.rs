@@ -109,6 +109,11 @@ texts! {
         NotListed { id: String, role: &'static str }
             "the federation manifest lists no {role} of member {id}; check `id` in the configuration"
             "联合体清单中没有成员 {id} 的 {role} 角色；请核对配置中的 `id`";
+        /// A version of the manifest has ended this party's part.
+        Left { id: String, role: &'static str, version: u32, days: u64 }
+            "member {id} is no {role} any more from version {version} of the federation manifest on: disable this service, and delete \
+             its state folder {days} days after the last round in which it took part"
+            "自联合体清单第 {version} 版起，成员 {id} 不再担任 {role}：请停用本服务，并在最后参加的轮次 {days} 天之后删除其状态文件夹";
         /// The manifest lists another key.
         OtherKey { id: String, keys: PathBuf }
             "the identity or log key in {keys} is not the one that the federation manifest lists for {id}; give the authority the \
@@ -166,8 +171,19 @@ impl MemberConfig {
             return Err(HomeError::DemonstrationPolicy);
         }
         let party = federation.party(&self.id, role).or_else(|| versions.last().party(&self.id, role));
-        let party = party.ok_or_else(|| HomeError::NotListed { id: self.id.clone(), role: role.name() })?;
+        let party = party.ok_or_else(|| self.not_listed(versions, role))?;
         Ok((federation.clone(), party))
+    }
+
+    fn not_listed(&self, versions: &Versions, role: Role) -> HomeError {
+        let (id, role_name) = (self.id.clone(), role.name());
+        match versions.iter().filter(|version| version.party(&self.id, role).is_some()).last() {
+            Some(last) => {
+                let (version, days) = (last.version() + 1, last.policy().retention_days);
+                HomeError::Left { id, role: role_name, version, days }
+            }
+            None => HomeError::NotListed { id, role: role_name },
+        }
     }
 
     /// The party's keys, which must be those that a version lists, the one in force or one to come.

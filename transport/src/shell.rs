@@ -4,10 +4,11 @@
 //! in one commit; everything else that the engine wants happens after that commit, in the engine's order.
 
 mod files;
+mod peers;
 mod threads;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     io,
     net::UdpSocket,
     os::unix::process::CommandExt,
@@ -33,7 +34,7 @@ pub use threads::{LogSink, Worker};
 
 use crate::{
     admin::Desk,
-    config::{HubConfig, Peer, StartError, Windows},
+    config::{HubConfig, StartError, Windows},
     files::IncomingFile,
     home::{Home, HomeError},
     hub::{Event, Hub},
@@ -244,10 +245,10 @@ where
         let config = HubConfig {
             identity: setup.identity,
             local: setup.party,
-            peers: peers(&setup.versions, &federation),
+            peers: peers::all(&setup.versions, &federation),
             listen: setup.listen,
             accept: setup.accept,
-            dial: addresses(&setup.versions, &federation, &setup.dial)?,
+            dial: peers::addresses(&setup.versions, &federation, &setup.dial)?,
             spool: setup.state.join("spool"),
             windows: setup.windows,
         };
@@ -395,33 +396,6 @@ where
             file.refuse(reason.code());
         }
     }
-}
-
-/// The parties of the version in force. One may have begun to use the key of a confirmed version to come.
-fn peers(versions: &Versions, federation: &Federation) -> Vec<Peer> {
-    let mut taken: HashSet<[u8; 32]> = federation.parties().filter_map(|party| federation.key(party)).collect();
-    let mut peer = |party| {
-        let to_come = versions.to_come(federation, party).filter_map(|(version, party)| version.key(party));
-        let keys = federation.key(party).into_iter().chain(to_come.filter(|key| taken.insert(*key)));
-        Peer { party, keys: keys.collect(), name: federation.party_name(party) }
-    };
-    federation.parties().map(&mut peer).collect()
-}
-
-fn addresses(
-    versions: &Versions,
-    federation: &Federation,
-    dial: &[Party],
-) -> Result<Vec<(Party, Vec<String>)>, ShellError> {
-    let addresses = |party: &Party| {
-        let present = federation.address(*party).map(str::to_owned);
-        let mut all = vec![present.ok_or_else(|| ShellError::NoAddress(federation.party_name(*party)))?];
-        for (version, party) in versions.to_come(federation, *party) {
-            all.extend(version.address(party).map(str::to_owned).filter(|address| !all.contains(address)));
-        }
-        Ok((*party, all))
-    };
-    dial.iter().map(addresses).collect()
 }
 
 /// Tells systemd, where it started this program and waits for it (`Type=notify`).

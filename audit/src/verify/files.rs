@@ -15,11 +15,11 @@ use wugan_protocol::{
     manifest::Federation,
 };
 
-use super::{Audit, CATALOGUE, CHECKPOINT, COSIGNED, catalogue};
+use super::Audit;
 use crate::{
     detail::{CheckpointFault, Detail, Words},
     finding::Rule,
-    folder::LogFiles,
+    folder::{CATALOGUE, CHECKPOINT, COSIGNED, LogFiles, catalogue},
 };
 
 /// The entries that can be read.

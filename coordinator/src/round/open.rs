@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use wugan_protocol::{
     ledger::{Ledger, Round, RoundTimes, SECONDS_PER_DAY},
+    manifest::Federation,
     month::Month,
     party::MemberNumber,
     reason::Reason,
@@ -37,16 +38,35 @@ pub(crate) fn open(log: &mut Log, month: Month, times: RoundTimes, now: u64) -> 
 ///
 /// # Errors
 /// Why not; nothing is appended then.
-pub(crate) fn adopt(log: &mut Log) -> Result<Done, Refusal> {
+pub(crate) fn adopt(log: &mut Log, now: u64) -> Result<Done, Refusal> {
     let ledger = log.ledger();
     if let Some(open) = ledger.open_round() {
         return Err(Refusal::RoundOpen { month: open.manifest().month });
     }
     let version = ledger.federation().version();
     let next = ledger.next_version().ok_or(Refusal::NoVersion { version })?;
+    settled(log, next, now)?;
     let admitted = ledger.admit(next.signed().bytes()).map_err(|reason| Refusal::Rule { reason })?;
     log.append(admitted);
     Ok(Done::Adopted { version: log.federation().version() })
+}
+
+/// Whether the last round is over for everybody whom the next version changes.
+fn settled(log: &Log, next: &Federation, now: u64) -> Result<(), Refusal> {
+    let policy = log.federation().policy();
+    let leaving = log.undelivered().keys().map(|(_, owner)| *owner).filter(|owner| next.owner_limits(*owner).is_none());
+    let leaving: BTreeSet<MemberNumber> = leaving.collect();
+    if !leaving.is_empty() {
+        return Err(Refusal::Undelivered { owners: ids(policy, leaving) });
+    }
+    let Some((closed, ended)) = log.ledger().closed().zip(log.ended()) else { return Ok(()) };
+    let members = closed.cosigned.keys().map(|party| party.member).filter(|member| *member != policy.coordinator);
+    let (cosigned, quorum) = (members.collect::<BTreeSet<_>>().len() as u64, closed.quorum.into());
+    let until = ended.saturating_add(SECONDS_PER_DAY);
+    if cosigned < quorum && now < until {
+        return Err(Refusal::AwaitsCosigners { cosigned, quorum, until });
+    }
+    Ok(())
 }
 
 /// A round that takes longer than this is a mistake in a number.

@@ -65,6 +65,10 @@ impl Refusal {
                 Text::OwnersUndecided { owners: list(owners), until: clock(*until) }
             }
             Refusal::ListLogged {} => Text::ListLogged,
+            Refusal::Undelivered { owners } => Text::Undelivered { owners: list(owners) },
+            Refusal::AwaitsCosigners { cosigned, quorum, until } => {
+                Text::AwaitsCosigners { cosigned: *cosigned, quorum: *quorum, until: clock(*until) }
+            }
             Refusal::NoVersion { version } => Text::NoVersion { version: *version },
             Refusal::Rule { reason } => Text::Rule { reason: *reason },
         };

@@ -55,6 +55,9 @@ pub fn federation_confirm(
     let before = confirmed.last().clone();
     push(&mut confirmed, manifest, policy)?;
     let next = confirmed.last();
+    if before.policy().days_between_rounds > 0 && next.policy().days_between_rounds == 0 {
+        return Err(CommandError::Demonstration { path: policy.to_owned() });
+    }
     let folder = versions.join(next.version().to_string());
     let failed = |error| CommandError::Confirm { folder: folder.clone(), error };
     if !agreed(next, &changes(&before, next)?).map_err(failed)? {

@@ -53,8 +53,8 @@ impl NodeEngine {
 
     fn list_one(&self, request: Digest, asked: &Requested) -> Option<Listed> {
         let ledger = self.member.ledger();
-        let policy = &ledger.past_round(asked.round)?.policy;
-        let matter = policy.matters.iter().find(|matter| matter.number == asked.statement.matter)?;
+        let (past, policy) = (&ledger.past_round(asked.round)?.policy, self.member.federation().policy());
+        let matter = past.matters.iter().find(|matter| matter.number == asked.statement.matter)?;
         let state = match asked.outcome {
             Some(Disclosed::Refused(reason)) => State::Refused { reason },
             _ if self.disclosing.has_written(asked.statement.row) => State::Written {},

@@ -9,7 +9,7 @@ use crate::{
     hexes::Digest,
     log::note::VerifierKey,
     manifest::{Federation, FederationError},
-    party::Party,
+    party::{Party, Role},
     policy::Policy,
     reason::Reason,
     statement::Statement,
@@ -58,6 +58,11 @@ impl Ledger {
     pub(super) fn signer(&self, head: &Head) -> Option<(&Federation, Party)> {
         let version = self.version(head.federation?)?;
         Some((version, version.party(&head.sender, head.role)?))
+    }
+
+    /// Who may cosign the end of the last round under this id, by the numbers of the version under which it was closed.
+    pub fn cosigner(&self, id: &str, role: Role) -> Option<Party> {
+        self.version(self.closed()?.version)?.party(id, role)
     }
 
     /// The key with which the signer of an entry cosigns.

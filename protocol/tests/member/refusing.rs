@@ -157,7 +157,7 @@ fn a_round_too_soon_by_the_members_own_clock_is_refused_for_good() {
     let before = Log { lines: log.lines[..log.lines.len() - 1].to_vec(), ..log.clone() };
     let mut police = restored_at(&before, node(POLICE));
     let known = police.disk.log.len();
-    let early = log.now - 1;
+    let early = log.now - CLOCKS_APART_SECONDS_MAX - 1;
     let (_, commands) = police.entries(known, &log.lines[known..], early);
     let entry = log.ledger.round().unwrap().entry();
     assert_eq!(refusals(&commands), [(entry, Reason::TooSoon)]);
