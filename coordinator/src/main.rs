@@ -101,7 +101,8 @@ const ADOPT_HELP: &str = "\
 Between rounds, once every member has had time to confirm the version: a member that has not stops, and says what to do.
 
 Example:
-  wugan-keys federation confirm --manifest manifest-2.json --policy catalogue-2.toml ...
+  wugan-keys federation confirm manifest-2.json catalogue-2.toml --federation manifest.json --policy catalogue.toml \\
+--authority authority.pub
   systemctl restart wugan-coordinator
   wugan-coordinator adopt";
 
