@@ -9,7 +9,7 @@ use std::{
 
 use wugan_protocol::{
     limits::{ENTRY_BYTES_MAX, NOTE_BYTES_MAX},
-    log::tile::{Kind, Tile},
+    log::tile::{Kind, TILE_WIDTH, Tile},
     texts,
 };
 
@@ -98,8 +98,8 @@ fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
 /// The longest file that a log can have in a place.
 fn bytes_max(name: &str) -> u64 {
     match name.parse::<Tile>().map(Tile::kind) {
-        Ok(Kind::Hashes(_)) => 256 * 32,
-        Ok(Kind::Entries) => 256 * (2 + ENTRY_BYTES_MAX as u64),
+        Ok(Kind::Hashes(_)) => TILE_WIDTH * 32,
+        Ok(Kind::Entries) => TILE_WIDTH * (2 + ENTRY_BYTES_MAX as u64),
         Err(_) if [CHECKPOINT, COSIGNED].contains(&name) => NOTE_BYTES_MAX as u64,
         Err(_) => OTHER_BYTES_MAX,
     }

@@ -23,7 +23,7 @@ impl VersionTold {
     /// The version in force, which the entry put there.
     pub(crate) fn last(ledger: &Ledger, entry: u64) -> VersionTold {
         let (mut before, next) = (None, ledger.federation());
-        for version in ledger.in_force().filter(|version| version.version() < next.version()) {
+        for version in ledger.versions().filter(|version| version.version() < next.version()) {
             before = Some(version);
         }
         // Cards can always be made of what a manifest lists.

@@ -93,8 +93,8 @@ impl NodeEngine {
             owner,
         };
         // Entries of others do not verify under the coordinator's key, and are none of those noted.
-        let read = |line: &Vec<u8>| coordinator.iter().find_map(|key| Unverified::read(line).ok()?.verify(key).ok());
-        stored.log.iter().filter_map(read).for_each(|signed| engine.note(&signed));
+        let read = |line: &Vec<u8>| Unverified::read(line).ok()?.verify_by(coordinator.iter().copied()).ok();
+        stored.log.iter().filter_map(read).for_each(|(_, signed)| engine.note(&signed));
         Ok(engine)
     }
 

@@ -160,15 +160,22 @@ impl Unverified {
     /// # Errors
     /// [`EnvelopeError::BadSignature`].
     pub fn verify(self, key: &[u8; 32]) -> Result<Signed, EnvelopeError> {
+        self.verify_by([*key]).map(|(_, signed)| signed)
+    }
+
+    /// Checks the signature under each of these keys; tells which made it.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::BadSignature`] if none did.
+    pub fn verify_by(self, keys: impl IntoIterator<Item = [u8; 32]>) -> Result<([u8; 32], Signed), EnvelopeError> {
         // The document is canonical, so that its body stands in it as it was signed.
         let body = self.bytes.strip_prefix(BEFORE_BODY).and_then(|rest| rest.split_last_chunk::<AFTER_BODY_BYTES>());
         let (body, _) = body.ok_or(EnvelopeError::NotCanonical)?;
         let input = signing_input(&self.envelope.body.statement, body);
-        UnparsedPublicKey::new(&ED25519, key)
-            .verify(&input, &self.envelope.sig.0)
-            .map_err(|_| EnvelopeError::BadSignature)?;
+        let made = |key: &[u8; 32]| UnparsedPublicKey::new(&ED25519, key).verify(&input, &self.envelope.sig.0).is_ok();
+        let key = keys.into_iter().find(made).ok_or(EnvelopeError::BadSignature)?;
         let hash = sha256(&self.bytes);
-        Ok(Signed { body: self.envelope.body, bytes: self.bytes, hash })
+        Ok((key, Signed { body: self.envelope.body, bytes: self.bytes, hash }))
     }
 }
 

@@ -475,10 +475,9 @@ impl Ledger {
     }
 
     fn state_cosignature(&mut self, head: &Head, cosignature: &Cosignature) -> Result<(), Reason> {
-        let key = self.cosigner_key(head).ok_or(Reason::NotAllowed)?;
-        self.closed().ok_or(Reason::BeforeItsTime)?;
-        let party = self.cosigner(&head.sender, head.role).ok_or(Reason::NotAllowed)?;
+        let (key, party) = (self.cosigner_key(head), self.cosigner(&head.sender, head.role));
         let closed = self.closed.as_mut().ok_or(Reason::BeforeItsTime)?;
+        let (key, party) = key.zip(party).ok_or(Reason::NotAllowed)?;
         if closed.tree.size != cosignature.size {
             return Err(Reason::OtherRound);
         }

@@ -159,11 +159,11 @@ impl Member {
     /// Takes an own entry back. What a former identity key signed and the log does not show (`beyond`) nobody may append
     /// once the new key is listed: it is stated again.
     fn restore_own(&mut self, line: &[u8], beyond: bool) -> Result<(), RestoreError> {
-        let by = |key: &[u8; 32]| Unverified::read(line).and_then(|read| read.verify(key)).ok();
-        let mine = by(&self.signers.identity.public_key());
-        let lost = beyond && mine.is_none() && self.is_listed();
-        let signed = mine.or_else(|| self.ledger.keys_of(self.party).find_map(|key| by(&key)));
-        let signed = signed.ok_or(RestoreError::Own)?;
+        let mine = self.signers.identity.public_key();
+        let keys = [mine].into_iter().chain(self.ledger.keys_of(self.party));
+        let read = Unverified::read(line).and_then(|read| read.verify_by(keys));
+        let (key, signed) = read.map_err(|_| RestoreError::Own)?;
+        let lost = beyond && key != mine && self.is_listed();
         let Body { head, statement } = signed.body();
         if lost {
             self.restated.extend(outlasts(statement).then(|| (head.round, statement.clone())));

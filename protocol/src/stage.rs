@@ -72,8 +72,8 @@ impl Stage {
         let seen = restored.facts.get(CHECKPOINT);
         let member = Member::restore(versions, party, signers, restored.log, restored.own, seen)?;
         let keys: Vec<_> = [key].into_iter().chain(member.ledger().keys_of(party)).collect();
-        let read = |line| keys.iter().find_map(|key| Unverified::read(line).ok()?.verify(key).ok());
-        let own = restored.own.iter().filter_map(|line| read(line));
+        let read = |line: &Vec<u8>| Unverified::read(line).ok()?.verify_by(keys.iter().copied()).ok();
+        let own = restored.own.iter().filter_map(read).map(|(_, entry)| entry);
         let stated = own.filter_map(|entry| Some((entry.body().head.round?, entry.body().statement.clone())));
         let stated = stated.collect();
         Ok(Stage {

@@ -17,6 +17,7 @@ use crate::{
     ledger::{Ledger, RoundTimes},
     log::checkpoint::VerifiedCheckpoint,
     manifest::{Federation, roles_of},
+    message::Message,
     oprf,
     party::{MemberNumber, Party, Role},
     policy::Policy,
@@ -82,6 +83,12 @@ impl World {
         let key = TestSigner::log_of(self.federation.coordinator());
         let signed = VerifiedCheckpoint::sign(self.ledger.tree().tree(), &self.federation.origin(), &key);
         signed.unwrap().note().to_string().into_bytes()
+    }
+
+    /// What a member that holds so many entries is sent of the log, if it has grown.
+    pub fn news(&self, held: usize) -> Option<[Message; 2]> {
+        let lines = self.lines.get(held..).filter(|lines| !lines.is_empty())?.to_vec();
+        Some([Message::Entries { first: held as u64, lines }, Message::Checkpoint { note: self.checkpoint() }])
     }
 
     /// What members stated in the log, in order.

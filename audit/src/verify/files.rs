@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use wugan_protocol::{
-    hexes::{Digest, sha256},
     ledger::{Closed, Ledger},
     log::{
         checkpoint::VerifiedCheckpoint,
-        merkle::{Growing, Tree, leaf_hash},
+        merkle::{Growing, Tree, leaf_hash, root_of},
         note::Note,
-        tile::{Kind, Tile, entries_from_bytes, hashes_from_bytes},
+        tile::{Kind, TILE_WIDTH, Tile, entries_from_bytes, hashes_from_bytes},
         writer::LogWriter,
     },
     manifest::Federation,
@@ -125,7 +124,7 @@ impl Audit<'_> {
             let Some(hashes) = bytes.and_then(|bytes| hashes_from_bytes(tile, bytes).ok()) else { break };
             leaves.extend(hashes);
         }
-        if leaves.len() as u64 != signed.size || root(&leaves) != signed.root {
+        if leaves.len() as u64 != signed.size || root_of(&leaves) != signed.root {
             return BTreeSet::new();
         }
         let pairs = (0..).zip(lines.iter().zip(leaves));
@@ -146,7 +145,7 @@ impl Audit<'_> {
     /// be read whole, files that its tree may have are left alone.
     pub(super) fn every_file(&mut self, entries: &Entries, ledger: &Ledger) {
         let mut expected = expected_files(&entries.lines);
-        let policies: BTreeSet<_> = ledger.in_force().skip(1).map(|later| catalogue(later.version())).collect();
+        let policies: BTreeSet<_> = ledger.versions().skip(1).map(|later| catalogue(later.version())).collect();
         let unjudged = |path: &str| {
             let of_tree = || !entries.whole() && entries.size.is_some_and(|size| is_of_tree(path, size));
             let of_later = || !self.judged && path.starts_with("catalogue.") && path.ends_with(".toml");
@@ -206,19 +205,5 @@ fn is_bundle(path: &str) -> bool {
     path.parse::<Tile>().is_ok_and(|tile| tile.kind() == Kind::Entries)
 }
 
-/// The root over leaves (RFC 6962, section 2.1).
-fn root(leaves: &[Digest]) -> Digest {
-    match leaves {
-        [] => sha256(&[]),
-        [one] => *one,
-        _ => {
-            let (left, right) = leaves.split_at(1 << (leaves.len() - 1).ilog2());
-            sha256(&[&[1], &root(left).0[..], &root(right).0[..]].concat())
-        }
-    }
-}
-
-/// Hashes of a full tile.
-const TILE_WIDTH: u64 = 256;
 /// Entries that one finding names.
 const NAMED_MAX: usize = 10;

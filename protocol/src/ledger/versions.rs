@@ -16,6 +16,11 @@ use crate::{
 };
 
 impl Ledger {
+    /// The versions that are or were in force, in order.
+    pub fn versions(&self) -> impl Iterator<Item = &Federation> {
+        self.versions.iter().take_while(|version| version.version() <= self.federation.version())
+    }
+
     /// The version that may come next.
     pub fn next_version(&self) -> Option<&Federation> {
         self.versions.after(&self.federation)
@@ -37,7 +42,7 @@ impl Ledger {
     /// The identity keys that versions in force now or before list for a party, the present one last.
     pub fn keys_of(&self, party: Party) -> impl Iterator<Item = [u8; 32]> {
         let id = self.federation.policy().member_id(party.member);
-        self.in_force().filter_map(move |version| version.key(version.party(id, party.role)?))
+        self.versions().filter_map(move |version| version.key(version.party(id, party.role)?))
     }
 
     /// Verifies a member's document under the version that it names, in force now or before.
@@ -48,8 +53,7 @@ impl Ledger {
         let unverified = Unverified::read(line).map_err(|_| Reason::Malformed)?;
         let (id, role) = unverified.claimed();
         let party = self.federation.party(id, role).ok_or(Reason::NotMember)?;
-        let by = |key| Unverified::read(line).ok()?.verify(&key).ok().map(|signed| (key, signed));
-        let (key, signed) = self.keys_of(party).find_map(by).ok_or(Reason::BadSignature)?;
+        let (key, signed) = unverified.verify_by(self.keys_of(party)).map_err(|_| Reason::BadSignature)?;
         let named = self.signer(&signed.body().head).and_then(|(version, party)| version.key(party));
         if named == Some(key) { Ok(signed) } else { Err(Reason::OtherFederation) }
     }
@@ -86,11 +90,6 @@ impl Ledger {
     }
 
     fn version(&self, hash: Digest) -> Option<&Federation> {
-        self.in_force().find(|version| version.hash() == hash)
-    }
-
-    /// The versions that are or were in force, in order.
-    pub fn in_force(&self) -> impl Iterator<Item = &Federation> {
-        self.versions.iter().take_while(|version| version.version() <= self.federation.version())
+        self.versions().find(|version| version.hash() == hash)
     }
 }

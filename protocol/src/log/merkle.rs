@@ -55,7 +55,7 @@ fn node_hash(left: Digest, right: Digest) -> Digest {
 }
 
 /// The root over hashes of leaves, or of complete subtrees of one size of which the last may be ragged.
-pub(super) fn root_of(hashes: &[Digest]) -> Digest {
+pub fn root_of(hashes: &[Digest]) -> Digest {
     match hashes {
         [] => sha256(&[]),
         [one] => *one,

@@ -177,7 +177,7 @@ fn read_path(path: &str) -> Option<Tile> {
 }
 
 /// Hashes of a full tile, entries of a full bundle.
-pub(super) const TILE_WIDTH: u64 = 1 << TILE_HEIGHT;
+pub const TILE_WIDTH: u64 = 1 << TILE_HEIGHT;
 /// Levels of the tree in a tile.
 pub(super) const TILE_HEIGHT: u32 = 8;
 /// The level of tiles that holds at least one hash in a tree of `LOG_ENTRIES_MAX` entries.

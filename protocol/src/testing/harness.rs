@@ -212,12 +212,10 @@ impl<P: Program> Harness<P> {
     }
 
     fn follow_log(&mut self) {
-        let (held, all) = (self.journal.log.len(), self.world.lines.len());
-        if held < all && self.follows && !self.inputs.iter().any(|input| matches!(input, Input::Message(..))) {
-            let entries = Message::Entries { first: held as u64, lines: self.world.lines[held..].to_vec() };
+        if self.follows && !self.inputs.iter().any(|input| matches!(input, Input::Message(..))) {
+            let news = self.world.news(self.journal.log.len()).into_iter().flatten();
             let coordinator = self.world.federation.coordinator();
-            let checkpoint = Message::Checkpoint { note: self.world.checkpoint() };
-            self.inputs.extend([entries, checkpoint].map(|message| Input::Message(coordinator, message)));
+            self.inputs.extend(news.map(|message| Input::Message(coordinator, message)));
         }
     }
 

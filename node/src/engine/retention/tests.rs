@@ -63,12 +63,10 @@ impl Rig {
         while let Some(input) = inputs.pop_front() {
             let commands = self.engine.handle(input, self.world.now);
             commands.into_iter().for_each(|command| self.carry_out(command));
-            let first = self.stored.log.len();
-            if first < self.world.lines.len() && inputs.is_empty() {
-                let entries = Message::Entries { first: first as u64, lines: self.world.lines[first..].to_vec() };
-                let checkpoint = Message::Checkpoint { note: self.world.checkpoint() };
+            if inputs.is_empty() {
+                let news = self.world.news(self.stored.log.len()).into_iter().flatten();
                 let coordinator = self.world.federation.coordinator();
-                inputs.extend([entries, checkpoint].map(|message| Input::Message(coordinator, message)));
+                inputs.extend(news.map(|message| Input::Message(coordinator, message)));
             }
         }
     }
