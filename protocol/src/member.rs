@@ -237,8 +237,8 @@ impl Member {
         self.pending.clear();
         self.pending_bytes = 0;
         let follow = Message::Follow { entries: self.ledger.entries() };
-        // Before the new key is listed, what the former one signed may still be appended.
-        let submit = self.outbox.values().filter(|line| self.is_listed() || self.ledger.verify(line).is_ok());
+        // What a former key signed is refused where the new one is in force already: that shows once the log is followed.
+        let submit = self.outbox.values().filter(|_| self.is_listed());
         let submit = submit.map(|line| Message::Submit { line: line.clone() });
         [follow].into_iter().chain(submit).map(|message| Command::Send(coordinator.clone(), message)).collect()
     }

@@ -298,11 +298,7 @@ fn a_member_with_a_new_identity_only_follows_until_it_is_listed() {
     let mut early = member(both(), node(POLICE), signers(), &log, &own);
     assert!(!early.is_listed());
     let commands = early.follow::<(), ()>(Input::Up(COORDINATOR), log.now);
-    let [Command::Send(_, Message::Follow { .. }), Command::Send(_, Message::Submit { line: old })] = &commands[..]
-    else {
-        panic!("what the former key signed may still be appended: {commands:?}")
-    };
-    assert_eq!(old, own.last().unwrap());
+    assert!(matches!(&commands[..], [Command::Send(_, Message::Follow { .. })]), "it submits nothing: {commands:?}");
     assert!(early.follow::<(), ()>(Input::Tick, log.now).is_empty());
     log.append(line).unwrap();
     let mut listed = member(both(), node(POLICE), signers(), &log, &own);
